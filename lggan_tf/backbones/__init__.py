@@ -1,0 +1,1 @@
+"""Pretrained feature networks, each with its own input scaling."""

@@ -1,0 +1,55 @@
+"""Flags from the settings of `lggan_tf.config`, and a `Config` from the flags.
+
+A setting is declared once, as a dataclass field; its flag takes the field's name, type, default,
+help and legal values. The flags are grouped by section (data, model, loss, train), which is how
+`--help` shows them.
+"""
+
+from absl import flags
+
+from lggan_tf import config
+
+_DEFINERS = {
+    bool: flags.DEFINE_boolean,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+}
+
+
+def define(flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines one flag for each setting.
+
+    Args:
+        flag_values: where to define them.
+
+    Raises:
+        flags.DuplicateFlagError: a flag of that name is defined already.
+        KeyError: a setting has a type that no flag can hold.
+    """
+    for name, (section, field) in config.all_fields().items():
+        common = {
+            "name": name,
+            "default": field.default,
+            "help": field.metadata["help"],
+            "flag_values": flag_values,
+            "module_name": section,
+        }
+        if choices := field.metadata["choices"]:
+            flags.DEFINE_enum(enum_values=list(choices), **common)
+        else:
+            _DEFINERS[field.type](**common)
+
+
+def read(flag_values: flags.FlagValues = flags.FLAGS) -> config.Config:
+    """The `Config` that the parsed flags describe, checked.
+
+    Args:
+        flag_values: parsed flags, after `define`.
+
+    Raises:
+        UserError: the settings do not fit together (`Config.check`).
+    """
+    return config.Config.from_flat(
+        {name: flag_values[name].value for name in config.all_fields()}
+    ).check()

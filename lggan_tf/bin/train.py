@@ -1,0 +1,45 @@
+"""Trains LGGAN on label maps and photos.
+
+    lggan-train --recipe=town_semantic --run_dir=runs/town
+    lggan-train --recipe=camvid --data_dir=DATA --run_dir=runs/camvid --lambda_perceptual=0
+
+The run folder gets config.json, classes.json, checkpoints/, logs/ (TensorBoard) and
+samples/step_*.png. The same command continues a run that was stopped.
+"""
+
+from absl import flags
+
+from lggan_tf.bin import config_flags, quiet, recipes, runner
+from lggan_tf.errors import UserError
+
+
+def define(flag_values: flags.FlagValues) -> None:
+    """The flags: a recipe, every setting, and where the run goes."""
+    recipes.define(flag_values)
+    flags.DEFINE_string("run_dir", "", "Folder of the run.", flag_values=flag_values)
+    flags.DEFINE_boolean("dry_run", False, "Print the settings and stop.", flag_values=flag_values)
+    config_flags.define(flag_values)
+
+
+def main(flag_values: flags.FlagValues) -> None:
+    """Settings, then the loop."""
+    config = config_flags.read(flag_values)
+    if flag_values["dry_run"].value:
+        print(config.to_json(), end="")
+        return
+    if not flag_values["run_dir"].value:
+        raise UserError("--run_dir is missing: the folder that the run is to be written to")
+    quiet.load_tensorflow()
+    from lggan_tf.runs.folder import RunFolder
+    from lggan_tf.training.loop import train
+
+    train(config, RunFolder(flag_values["run_dir"].value), lambda line: print(line, flush=True))
+
+
+def console() -> None:
+    """The console script."""
+    runner.run(main, define)
+
+
+if __name__ == "__main__":
+    console()

@@ -1,0 +1,308 @@
+"""What a run is: four frozen dataclasses in one `Config`.
+
+A setting is declared here once (name, type, default, help, choices); the command-line flags are
+made from these fields (`lggan_tf.bin.config_flags`), and a run keeps its `Config` as `config.json`.
+Names are flat: no two fields share one. Checks that need one field alone or several together are in
+`Config.check`, in the words of the flags. Only `runs` and the binaries read a `Config`; layers,
+networks, losses and data take plain arguments.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from lggan_tf.errors import UserError
+
+DATASETS = ("town_semantic", "town_cross_view", "folder", "cityscapes", "ade20k", "panels")
+
+
+def setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
+    """A dataclass field with its default, its help (with unit) and, for words, its legal values."""
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where samples come from and what is done to them before the network."""
+
+    dataset: str = setting("town_semantic", "Kind of data set.", DATASETS)
+    data_dir: str = setting("", "Folder of the data set (town_* needs none).")
+    classes_file: str = setting(
+        "", "classes.json; empty: the data set's own table or DATA_DIR/classes.json."
+    )
+    image_height: int = setting(256, "Height of the images that the networks see, pixels.")
+    image_width: int = setting(256, "Width of the images that the networks see, pixels.")
+    load_height: int = setting(0, "Height to resize to before the random crop, pixels; 0: no crop.")
+    load_width: int = setting(0, "Width to resize to before the random crop, pixels; 0: no crop.")
+    flip: bool = setting(True, "Mirror half of the training samples, all maps of a sample alike.")
+    edges: bool = setting(False, "Feed instance edges as one more channel (needs instance maps).")
+    semantic_input: str = setting(
+        "one_hot", "How D_s and the generator see the semantic map.", ("one_hot", "colours")
+    )
+    void_channel: bool = setting(True, "Give void a one-hot channel of its own.")
+    direction: str = setting(
+        "a2g",
+        "Cross-view: a2g makes the street view from the aerial one, g2a the reverse.",
+        ("a2g", "g2a"),
+    )
+    town_places: int = setting(768, "Number of training places of the embedded town.")
+    cache: bool = setting(False, "Keep decoded samples in memory (the town always does).")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Networks E, G_g, G_l, G_w, D_s and D_i (paper sections 3.1 to 3.4)."""
+
+    filters: int = setting(64, "Channels of the generator at full size (the authors' ngf).")
+    residual_blocks: int = setting(9, "Number of residual blocks.")
+    residual_blocks_in: str = setting(
+        "local",
+        "Where the residual blocks stand: shared encoder or local branch.",
+        ("encoder", "local"),
+    )
+    global_generator: str = setting(
+        "spade", "Kind of the global generator G_g.", ("spade", "resnet")
+    )
+    spade_hidden: int = setting(128, "Channels of SPADE's hidden layer.")
+    latent_stride: int = setting(
+        32, "Image side over the side of SPADE's smallest map: 16, 32, 64 or 128."
+    )
+    branches: str = setting("both", "Which branches draw the image.", ("both", "global", "local"))
+    merge: str = setting("conv", "How class images become the local image.", ("sum", "conv"))
+    fusion: str = setting("learned", "How the branches are fused.", ("learned", "uniform"))
+    discriminator: str = setting(
+        "multiscale", "Kind of the discriminators.", ("multiscale", "patch")
+    )
+    discriminator_views: str = setting(
+        "semantic", "Comma-separated views judged: semantic (D_s), source (D_i)."
+    )
+    discriminator_filters: int = setting(64, "Channels of the discriminators' first layer.")
+    discriminator_layers: int = setting(
+        4, "Convolutions of a discriminator before its prediction (authors: multiscale 4, patch 4)."
+    )
+    discriminator_scales: int = setting(2, "Scales of the multiscale discriminator.")
+    initializer: str = setting(
+        "xavier",
+        "Kernels at the start: xavier (gain 0.02) or normal (deviation 0.02).",
+        ("xavier", "normal"),
+    )
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Names and weights of the loss terms; a weight of 0 builds nothing."""
+
+    gan_loss: str = setting(
+        "hinge", "Adversarial loss.", ("hinge", "cross_entropy", "least_squares")
+    )
+    lambda_gan: float = setting(1.0, "Weight of the adversarial terms of the generator, per view.")
+    lambda_discriminator: float = setting(
+        1.0, "Weight of the discriminators' own loss (authors: semantic 1, cross-view 0.5)."
+    )
+    lambda_feature_matching: float = setting(10.0, "Weight of feature matching in D.")
+    lambda_l1: float = setting(0.0, "Weight of the pixel L1 of the fused, global and local images.")
+    lambda_l1_local: float = setting(1.0, "Weight of the L1 of the class images.")
+    lambda_class: float = setting(1.0, "Weight of the classification of class-specific features.")
+    lambda_perceptual: float = setting(10.0, "Weight of the perceptual loss.")
+    lambda_tv: float = setting(0.0, "Weight of the total variation (a sum over pixels).")
+    perceptual_network: str = setting(
+        "vgg19",
+        "Feature network of the perceptual loss.",
+        ("vgg19", "vgg19_keras", "efficientnet_lite0"),
+    )
+    perceptual_weights: str = setting(
+        "", "Weights file of the feature network (vgg19: needed; vgg19_keras: optional)."
+    )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a run trains, saves and reports."""
+
+    global_batch_size: int = setting(8, "Images per step, over all devices.")
+    epochs: int = setting(100, "Epochs at the full learning rate.")
+    decay_epochs: int = setting(
+        100, "Epochs over which the learning rate then falls linearly to 0."
+    )
+    generator_learning_rate: float = setting(1e-4, "Learning rate of G.")
+    discriminator_learning_rate: float = setting(4e-4, "Learning rate of the discriminators.")
+    beta_1: float = setting(0.0, "Adam's decay of the first moment.")
+    beta_2: float = setting(0.9, "Adam's decay of the second moment.")
+    update_order: str = setting(
+        "discriminator_first",
+        "discriminator_first: one forward pass serves both updates; generator_first: D judges a "
+        "second pass.",
+        ("discriminator_first", "generator_first"),
+    )
+    strategy: str = setting(
+        "auto", "Devices: auto takes all GPUs, one a single device.", ("auto", "one", "mirrored")
+    )
+    seed: int = setting(0, "Seed of weights, data order and augmentation.")
+    max_train_minutes: float = setting(
+        0.0, "Stop after this many minutes of wall time; 0: no limit."
+    )
+    log_every: int = setting(50, "Steps between lines on the terminal and TensorBoard scalars.")
+    sample_every: int = setting(500, "Steps between image grids.")
+    checkpoint_every: int = setting(1000, "Steps between checkpoints.")
+    keep: int = setting(2, "Number of checkpoints kept.")
+
+
+SECTIONS = {"data": DataConfig, "model": ModelConfig, "loss": LossConfig, "train": TrainConfig}
+
+
+def all_fields() -> dict[str, tuple[str, dataclasses.Field]]:
+    """Every setting: its flat name -> (its section, its field).
+
+    Raises:
+        AssertionError: two sections declare the same name.
+    """
+    found: dict[str, tuple[str, dataclasses.Field]] = {}
+    for section, cls in SECTIONS.items():
+        for field in dataclasses.fields(cls):
+            assert field.name not in found, f"two settings are called {field.name}"
+            found[field.name] = (section, field)
+    return found
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a run. `Config.from_flat({...}).check()` is how one is made."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    train: TrainConfig = TrainConfig()
+
+    @classmethod
+    def from_flat(cls, values: dict[str, Any]) -> "Config":
+        """A config from flat names; those not named keep their defaults.
+
+        Raises:
+            UserError: a name that no setting has.
+        """
+        known = all_fields()
+        sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+        for name, value in values.items():
+            if name not in known:
+                raise UserError(f"there is no setting called {name!r}")
+            section, field = known[name]
+            sections[section][name] = field.type(value) if callable(field.type) else value
+        return cls(**{name: SECTIONS[name](**chosen) for name, chosen in sections.items()})
+
+    def to_flat(self) -> dict[str, Any]:
+        """Every setting by its flat name, in declared order."""
+        return {k: v for section in SECTIONS for k, v in vars(getattr(self, section)).items()}
+
+    def to_json(self) -> str:
+        """The text of `config.json`."""
+        return json.dumps({name: vars(getattr(self, name)) for name in SECTIONS}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, file: str) -> "Config":
+        """The inverse of `to_json`; `file` is for the message.
+
+        Raises:
+            UserError: the text is no config of this version.
+        """
+        try:
+            nested = json.loads(text)
+            flat = {k: v for section in nested.values() for k, v in section.items()}
+        except (ValueError, AttributeError) as error:
+            raise UserError(
+                f"{file} is not a run's config.json ({error}); point to a run folder"
+            ) from error
+        try:
+            return cls.from_flat(flat)
+        except UserError as error:
+            raise UserError(f"{file}: {error}; it was written by another version") from error
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that discriminators judge, in declared order."""
+        return tuple(v.strip() for v in self.model.discriminator_views.split(",") if v.strip())
+
+    @property
+    def is_cross_view(self) -> bool:
+        """Whether samples carry a photo of a source view."""
+        return self.data.dataset in ("town_cross_view", "panels")
+
+    @property
+    def side_multiple(self) -> int:
+        """Image sides must be multiples of this many pixels."""
+        spade = self.model.global_generator == "spade" and self.model.branches != "local"
+        return self.model.latent_stride if spade else 4
+
+    def check(self) -> "Config":
+        """Returns self if the settings fit together.
+
+        Raises:
+            UserError: one sentence on the first that does not, in the words of the flags.
+        """
+        for name, (section, field) in all_fields().items():
+            value, choices = getattr(getattr(self, section), name), field.metadata["choices"]
+            if choices and value not in choices:
+                raise UserError(f"--{name}={value} is not one of {', '.join(choices)}")
+        data, model, loss, train = self.data, self.model, self.loss, self.train
+        if data.dataset not in ("town_semantic", "town_cross_view") and not data.data_dir:
+            raise UserError(f"--dataset={data.dataset} needs --data_dir, the folder with its files")
+        if model.latent_stride not in (16, 32, 64, 128):
+            raise UserError(f"--latent_stride={model.latent_stride} is not 16, 32, 64 or 128")
+        for name, side in (("image_height", data.image_height), ("image_width", data.image_width)):
+            if side <= 0 or side % self.side_multiple:
+                raise UserError(
+                    f"--{name}={side} is not a positive multiple of {self.side_multiple}, which "
+                    f"--global_generator={model.global_generator} "
+                    f"--latent_stride={model.latent_stride} demands"
+                )
+        if (data.load_height > 0) != (data.load_width > 0):
+            raise UserError("--load_height and --load_width go together: give both or neither")
+        if data.load_height and (
+            data.load_height < data.image_height or data.load_width < data.image_width
+        ):
+            raise UserError(
+                f"--load_height={data.load_height} --load_width={data.load_width} is smaller than "
+                f"the crop of "
+                f"{data.image_height} x {data.image_width}"
+            )
+        for view in self.views:
+            if view not in ("semantic", "source"):
+                raise UserError(
+                    f"--discriminator_views={model.discriminator_views}: no view is called {view!r}"
+                )
+            if view == "source" and not self.is_cross_view and data.dataset != "folder":
+                raise UserError(
+                    f"--discriminator_views names source, but --dataset={data.dataset} has no "
+                    f"source view"
+                )
+        if not self.views and (loss.lambda_gan or loss.lambda_feature_matching):
+            raise UserError(
+                "--discriminator_views is empty, so --lambda_gan and --lambda_feature_matching "
+                "must be 0"
+            )
+        if model.branches == "global" and (loss.lambda_class or loss.lambda_l1_local):
+            raise UserError(
+                "--branches=global has no class images: set --lambda_class=0 --lambda_l1_local=0"
+            )
+        if (
+            loss.lambda_perceptual > 0
+            and loss.perceptual_network == "vgg19"
+            and not loss.perceptual_weights
+        ):
+            raise UserError(
+                f"--lambda_perceptual={loss.lambda_perceptual:g} with --perceptual_network=vgg19 "
+                f"needs "
+                "--perceptual_weights, a VGG19 weights file; set it, choose another network, or "
+                "set the weight to 0"
+            )
+        for name in ("global_batch_size", "filters", "spade_hidden", "log_every", "sample_every",
+                     "checkpoint_every", "keep", "town_places", "discriminator_filters",
+                     "discriminator_layers", "discriminator_scales"):  # fmt: skip
+            if self.to_flat()[name] < 1:
+                raise UserError(f"--{name}={self.to_flat()[name]} must be at least 1")
+        for name, value in self.to_flat().items():
+            if name.startswith("lambda_") and value < 0:
+                raise UserError(f"--{name}={value:g} must not be negative")
+        if train.epochs + train.decay_epochs < 1:
+            raise UserError("--epochs and --decay_epochs are both 0: there is nothing to train")
+        return self

@@ -1,0 +1,101 @@
+"""From the compact batch to what the networks see, in the graph; export uses the same function.
+
+The batch holds labels and pictures as in the files (uint8); the networks see one-hot maps and
+values in [-1, 1].
+"""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="lggan_tf")
+class Prepare(keras.layers.Layer):
+    """One-hot encoding, edges, scaling, and which sub-generator owns each pixel.
+
+    Args:
+        local_table: for every label id the sub-generator that owns its pixels; K, the number of
+            sub-generators, for void.
+        conditions: names of the conditions made, in the generator's order: "semantic", "source".
+        semantic_input: "one_hot" or "colours".
+        edges: whether the batch's `edges` become the last semantic channel.
+        dropped_labels: label ids without a one-hot channel.
+    """
+
+    def __init__(
+        self,
+        local_table: Sequence[int],
+        conditions: Sequence[str] = ("semantic",),
+        semantic_input: str = "one_hot",
+        edges: bool = False,
+        dropped_labels: Sequence[int] = (),
+        **kwargs,
+    ):
+        # The batch is integers and stays so: autocasting would be lost work.
+        super().__init__(**kwargs)
+        self.local_table, self.conditions = tuple(local_table), tuple(conditions)
+        self.semantic_input, self.edges = semantic_input, edges
+        self.dropped_labels = tuple(dropped_labels)
+        kept = [i for i in range(len(self.local_table)) if i not in self.dropped_labels]
+        self.num_kept = len(kept)
+        # A dropped label gets a channel that does not exist: one_hot then gives zeros.
+        self.channel_table = [
+            kept.index(i) if i in kept else self.num_kept for i in range(len(self.local_table))
+        ]
+
+    @property
+    def num_labels(self) -> int:
+        """Number of label ids, void ones included."""
+        return len(self.local_table)
+
+    def channels(self, name: str) -> int:
+        """Channels of a condition."""
+        if name == "source" or self.semantic_input == "colours":
+            return 3
+        return self.num_kept + int(self.edges)
+
+    def call(self, batch):
+        """The compact batch -> the generator's input and, if there is a photo, the target.
+
+        Args:
+            batch: `labels` `[B,H,W]` uint8 or uint16; `edges` `[B,H,W]` uint8; `source`, `colours`,
+                `image` `[B,H,W,3]` uint8, those that the constructor's arguments call for.
+
+        Returns:
+            `semantic` `[B,H,W,S]`, `source` `[B,H,W,3]` float in [-1, 1]; `local_labels` `[B,H,W]`
+            int32; `image` `[B,H,W,3]` float in [-1, 1] if the batch has one.
+        """
+        labels = tf.cast(batch["labels"], "int32")
+        prepared = {"local_labels": tf.gather(tf.constant(self.local_table, "int32"), labels)}
+        for name in self.conditions:
+            prepared[name] = (
+                self._semantic(batch, labels) if name == "semantic" else self._scale(batch[name])
+            )
+        if "image" in batch:
+            prepared["image"] = self._scale(batch["image"])
+        return prepared
+
+    def _semantic(self, batch, labels):
+        if self.semantic_input == "colours":
+            return self._scale(batch["colours"])
+        channels = tf.gather(tf.constant(self.channel_table, "int32"), labels)
+        semantic = tf.one_hot(channels, self.num_kept, dtype=self.compute_dtype)
+        if not self.edges:
+            return semantic
+        return tf.concat([semantic, tf.cast(batch["edges"], semantic.dtype)[..., None]], axis=-1)
+
+    def _scale(self, picture):
+        """uint8 0 to 255 -> [-1, 1]."""
+        return tf.cast(picture, self.compute_dtype) / 127.5 - 1.0
+
+    def get_config(self):
+        """Constructor arguments."""
+        own = {
+            "local_table": self.local_table,
+            "conditions": self.conditions,
+            "semantic_input": self.semantic_input,
+            "edges": self.edges,
+            "dropped_labels": self.dropped_labels,
+        }
+        return super().get_config() | own

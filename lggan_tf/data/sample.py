@@ -1,0 +1,73 @@
+"""What a data set is to the rest of the package: a `Source` of samples; a wrapper that keeps them.
+
+A sample is a dict of full-size numpy arrays:
+
+| key | array | there when |
+|---|---|---|
+| `labels` | `[h, w]` uint8 (uint16 above 256 ids), every value an id of the class table | always |
+| `image` | `[h, w, 3]` uint8, the photo to be generated | the source has photos |
+| `instances` | `[h, w]` uint16 or int32, a number per object | asked for and known |
+| `source` | `[h', w', 3]` uint8, the photo of the other view | cross-view |
+| `colours` | `[h, w, 3]` uint8, the semantic map as a picture | the data set ships one |
+
+Arrays may be shared between calls: whoever gets a sample must not write into it.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from lggan_tf.data.classes import ClassTable
+
+Sample = dict[str, np.ndarray]
+
+
+class Source(Protocol):
+    """Samples by number. Several threads may call `load` at once.
+
+    Attributes:
+        classes: what the ids in `labels` mean.
+        names: one per sample, unique, without a file suffix; a name may hold "/" (a subfolder).
+        keys: the keys of every sample.
+    """
+
+    classes: ClassTable
+    names: Sequence[str]
+    keys: frozenset[str]
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        ...
+
+    def load(self, index: int) -> Sample:
+        """Sample `index`, 0 <= index < len.
+
+        Raises:
+            UserError: its files are broken or do not fit together or the class table.
+        """
+        ...
+
+
+class CachedSource:
+    """Another source whose samples stay in memory once they were loaded."""
+
+    def __init__(self, source: Source):
+        """`source` is asked for each sample once."""
+        self.source = source
+        self.classes, self.names, self.keys = source.classes, source.names, source.keys
+        self._kept: dict[int, Sample] = {}
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.source)
+
+    def load(self, index: int) -> Sample:
+        """Sample `index` of the wrapped source; its arrays are read-only."""
+        sample = self._kept.get(index)
+        if sample is None:
+            sample = self.source.load(index)
+            for array in sample.values():
+                array.flags.writeable = False
+            self._kept[index] = sample
+        return sample

@@ -1,0 +1,1 @@
+"""Keras layers that do not know the project: convolutions, norms, SPADE, class-specific parts."""

@@ -1,0 +1,48 @@
+"""The two norms of the paper's networks, neither with parameters of its own."""
+
+import keras
+import tensorflow as tf
+
+EPSILON = 1e-5  # PyTorch's; Keras' default of 1e-3 is visibly different on flat features
+
+
+def instance_norm(**kwargs) -> keras.layers.Layer:
+    """Instance normalisation: per image and channel, biased variance, no scale and no offset."""
+    return keras.layers.GroupNormalization(
+        groups=-1, epsilon=EPSILON, center=False, scale=False, **kwargs
+    )
+
+
+@keras.saving.register_keras_serializable(package="lggan_tf")
+class BatchNorm(keras.layers.BatchNormalization):
+    """Batch normalisation under SPADE: synchronised over replicas, without parameters.
+
+        As in PyTorch the stored variance is the unbiased one, n / (n - 1) times the batch's; Keras
+    stores the biased one, which differs where a map has few pixels (spec, section 7, 14).
+    """
+
+    def __init__(self, **kwargs):
+        kwargs = {"momentum": 0.9, "epsilon": EPSILON} | kwargs
+        super().__init__(**kwargs | {"center": False, "scale": False, "synchronized": True})
+
+    def call(self, inputs, training=None):
+        """`[B,H,W,C] -> [B,H,W,C]`; statistics of the batch if `training`, else the stored ones."""
+        if not training or not self.trainable:
+            return super().call(inputs, training=training)
+        before = tf.convert_to_tensor(self.moving_variance)
+        outputs = super().call(inputs, training=True)
+        kept = self.momentum * before
+        count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), before.dtype)
+        count *= tf.distribute.get_strategy().num_replicas_in_sync
+        unbiased = (
+            (tf.convert_to_tensor(self.moving_variance) - kept)
+            * count
+            / tf.maximum(count - 1.0, 1.0)
+        )
+        self.moving_variance.assign(kept + unbiased)
+        return outputs
+
+    def get_config(self):
+        """Constructor arguments."""
+        base = keras.layers.Layer.get_config(self)
+        return base | {"momentum": self.momentum, "epsilon": self.epsilon}

@@ -1,0 +1,41 @@
+"""The shared encoder E (paper, section 3.1)."""
+
+import keras
+
+from lggan_tf.layers.blocks import DownBlock, ResidualBlock, StemBlock
+
+
+@keras.saving.register_keras_serializable(package="lggan_tf")
+class Encoder(keras.Model):
+    """Stem, two down blocks and, in cross-view translation, the residual blocks.
+
+    Args:
+        filters: channels at full size; the result has four times as many.
+        residual_blocks: number of residual blocks at the end.
+        initializer: "normal" or "xavier".
+    """
+
+    def __init__(
+        self, filters: int = 64, residual_blocks: int = 0, initializer: str = "normal", **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.filters, self.residual_blocks, self.initializer = filters, residual_blocks, initializer
+        self.stem = StemBlock(filters, initializer)
+        self.down = [DownBlock(filters * n, initializer) for n in (2, 4)]
+        self.residual = [ResidualBlock(filters * 4) for _ in range(residual_blocks)]
+
+    def call(self, inputs, training=None):
+        """Conditions `[B,H,W,C] -> [B,H/4,W/4,4 filters]`."""
+        x = self.stem(inputs)
+        for block in (*self.down, *self.residual):
+            x = block(x)
+        return x
+
+    def get_config(self):
+        """Constructor arguments."""
+        own = {
+            "filters": self.filters,
+            "residual_blocks": self.residual_blocks,
+            "initializer": self.initializer,
+        }
+        return super().get_config() | own

@@ -1,0 +1,78 @@
+"""The local generator G_l: sub-generators and classification head (paper, section 3.2)."""
+
+import keras
+
+from lggan_tf.layers.blocks import ResidualBlock, UpBlock
+from lggan_tf.layers.class_specific import ClassSpecificConv2D, ClassSpecificPooling
+from lggan_tf.layers.initializers import kernel_initializer
+
+
+@keras.saving.register_keras_serializable(package="lggan_tf")
+class LocalGenerator(keras.Model):
+    """Features f', a class image per class from M_i * f', the local image from those.
+
+    Args:
+        num_classes: K, the number of sub-generators.
+        filters: channels of f'.
+        residual_blocks: residual blocks before the up blocks (semantic synthesis: 9; cross-view:
+            0).
+        merge: "sum" or "conv" (`ClassSpecificConv2D`).
+        num_classified: rows and logits of the classification head; 0: no head (cross-view). The
+            first `num_classified` classes take part.
+        initializer: "normal" or "xavier".
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        filters: int = 64,
+        residual_blocks: int = 0,
+        merge: str = "sum",
+        num_classified: int = 0,
+        initializer: str = "normal",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_classes, self.filters, self.residual_blocks = num_classes, filters, residual_blocks
+        self.merge, self.num_classified, self.initializer = merge, num_classified, initializer
+        self.residual = [ResidualBlock(filters * 4) for _ in range(residual_blocks)]
+        self.up = [UpBlock(filters * 2, initializer), UpBlock(filters, initializer)]
+        self.class_convolution = ClassSpecificConv2D(
+            3, 7, num_classes, merge=merge, initializer=initializer
+        )
+        if num_classified:
+            self.pooling = ClassSpecificPooling(num_classes)
+            # The authors draw this layer like their kernels.
+            self.classifier = keras.layers.Dense(
+                num_classified, kernel_initializer=kernel_initializer(initializer)
+            )
+
+    def call(self, encoded, labels, training=None):
+        """E(S) `[B,H/4,W/4,4 filters]`, labels `[B,H,W]` int -> dict.
+
+        Returns:
+            `image_local` `[B,H,W,3]` (a sum of tanh leaves [-1, 1]); `class_images` `[B,H,W,K,3]`;
+            with a classification head `class_logits` `[B,num_classified,num_classified]`, row i of
+            class i's features.
+        """
+        x = encoded
+        for block in (*self.residual, *self.up):
+            x = block(x)
+        image, class_images = self.class_convolution(x, labels, with_class_images=True)
+        outputs = {"image_local": image, "class_images": class_images}
+        if self.num_classified:
+            pooled = self.pooling(x, labels)[:, : self.num_classified]
+            outputs["class_logits"] = self.classifier(pooled)
+        return outputs
+
+    def get_config(self):
+        """Constructor arguments."""
+        own = {
+            "num_classes": self.num_classes,
+            "filters": self.filters,
+            "residual_blocks": self.residual_blocks,
+            "merge": self.merge,
+            "num_classified": self.num_classified,
+            "initializer": self.initializer,
+        }
+        return super().get_config() | own

@@ -1,0 +1,1 @@
+"""What a run is: its folder, its config, its checkpoints, and what builds its parts."""

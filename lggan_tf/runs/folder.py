@@ -1,0 +1,79 @@
+"""A run's folder: config.json, classes.json, checkpoints/, logs/, samples/, savedmodels/."""
+
+import os
+from pathlib import Path
+
+from lggan_tf.config import Config
+from lggan_tf.data.classes import ClassTable, load_classes
+from lggan_tf.errors import UserError
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes beside `path`, then renames: a reader sees the whole file or none.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path} ({error.strerror}); choose a folder that can be written"
+        ) from error
+    finally:
+        if temporary.is_file():
+            temporary.unlink()
+
+
+class RunFolder:
+    """Paths in a run's folder, and its two description files.
+
+    Args:
+        path: the folder; need not exist yet.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.logs = self.path / "logs"
+        self.samples = self.path / "samples"
+        self.savedmodels = self.path / "savedmodels"
+        self.config_file = self.path / "config.json"
+        self.classes_file = self.path / "classes.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was started here."""
+        return self.config_file.is_file()
+
+    def create(self, config: Config, classes: ClassTable) -> None:
+        """Starts a run here.
+
+        Raises:
+            UserError: the folder cannot be written, or holds a run with other settings.
+        """
+        if self.exists:
+            raise UserError(f"{self.path} already holds a run; choose another --run_dir")
+        write_atomically(self.classes_file, classes.to_json())
+        write_atomically(self.config_file, config.to_json())
+
+    def read_config(self) -> Config:
+        """The run's settings.
+
+        Raises:
+            UserError: there is no run here, or its config cannot be read.
+        """
+        try:
+            text = self.config_file.read_text()
+        except OSError as error:
+            raise UserError(
+                f"{self.path} holds no run ({self.config_file.name}: {error.strerror})"
+            ) from error
+        return Config.from_json(text, str(self.config_file))
+
+    def read_classes(self) -> ClassTable:
+        """The run's class table."""
+        return load_classes(self.classes_file)

@@ -1,0 +1,57 @@
+"""From a `Config` to devices and a compiled `LGGAN`."""
+
+import keras
+import tensorflow as tf
+
+from lggan_tf.config import Config
+from lggan_tf.data.classes import ClassTable
+from lggan_tf.errors import UserError
+from lggan_tf.runs.build import build_features, build_networks, build_objective, build_optimizer
+from lggan_tf.training.lggan import LGGAN
+
+
+def build_strategy(name: str, global_batch_size: int) -> tf.distribute.Strategy:
+    """The devices to train on.
+
+    Args:
+        name: "auto" (all GPUs, else the CPU), "one", or "mirrored" (all GPUs, else all logical
+            CPUs).
+        global_batch_size: images per step over all devices.
+
+    Raises:
+        UserError: the devices cannot share the batch evenly.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    if name == "one" or (name == "auto" and len(gpus) < 2):
+        return tf.distribute.get_strategy()
+    devices = gpus or tf.config.list_logical_devices("CPU")
+    strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
+    if global_batch_size % strategy.num_replicas_in_sync:
+        raise UserError(
+            f"--global_batch_size={global_batch_size} cannot be shared evenly by "
+            f"{strategy.num_replicas_in_sync} devices"
+        )
+    return strategy
+
+
+def build_lggan(config: Config, classes: ClassTable, steps_per_epoch: int) -> LGGAN:
+    """A compiled and built model; call it in the strategy's scope.
+
+    Raises:
+        UserError: the perceptual loss has no weights to load.
+    """
+    features = build_features(config)
+    keras.utils.set_random_seed(config.train.seed)
+    prepare, generator, discriminators = build_networks(config, classes)
+    model = LGGAN(prepare, generator, discriminators, config.train.update_order)
+    train = config.train
+    model.compile(
+        build_optimizer(config, train.generator_learning_rate, steps_per_epoch),
+        build_optimizer(config, train.discriminator_learning_rate, steps_per_epoch),
+        build_objective(config),
+        features,
+    )
+    model.build()
+    model.generator_optimizer.build(model.generator.trainable_variables)
+    model.discriminator_optimizer.build(model.discriminator_variables)
+    return model

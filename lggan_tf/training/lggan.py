@@ -1,0 +1,233 @@
+"""LGGAN as a Keras model, with one training step for `fit` and for the loop.
+
+Data is the compact batch (`lggan_tf.data.prepare`). `step` is pure: it returns a device's share of
+every term; `train_step` wraps it with Keras' running means.
+"""
+
+import keras
+import tensorflow as tf
+
+from lggan_tf.losses.objective import Objective, drawn_images
+
+
+@keras.saving.register_keras_serializable(package="lggan_tf")
+class LGGAN(keras.Model):
+    """The whole of the paper: E, G_g, G_l, G_w, D_s and D_i.
+
+    Args:
+        prepare: `lggan_tf.data.prepare.Prepare`.
+        generator: `lggan_tf.networks.generator.Generator`.
+        discriminators: view -> discriminator; "semantic" is D_s, "source" is D_i. May be empty.
+        update_order: "discriminator_first" (one forward pass serves both updates; the authors'
+            cross-view) or "generator_first" (D then judges a second pass of the updated G; the
+            authors' semantic synthesis).
+        joint_passes: whether D judges fused, global, local image and photo in one pass. Without
+            spectral normalisation the result is the same; with it, the authors' separate passes
+            move the spectral vectors once per image.
+    """
+
+    def __init__(
+        self,
+        prepare: keras.layers.Layer,
+        generator: keras.Model,
+        discriminators: dict[str, keras.Model],
+        update_order: str = "discriminator_first",
+        joint_passes: bool = True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.prepare, self.generator = prepare, generator
+        self.discriminators = dict(discriminators)
+        self.update_order, self.joint_passes = update_order, joint_passes
+        self.objective = None
+        self._features = ()
+
+    def compile(
+        self,
+        generator_optimizer="adam",
+        discriminator_optimizer="adam",
+        objective: Objective | None = None,
+        features=None,
+        **kwargs,
+    ):
+        """Sets the two optimizers and the objective.
+
+        Args:
+            generator_optimizer: Keras optimizer of G.
+            discriminator_optimizer: Keras optimizer of all discriminators.
+            objective: loss terms and weights; the paper's if None.
+            features: feature network of the perceptual loss (`lggan_tf.backbones.load_features`);
+                needed if its weight is above 0. It is not part of the model and not saved with it.
+            **kwargs: passed on to `keras.Model.compile`; `jit_compile` is False unless given.
+
+        Raises:
+            ValueError: the objective has a perceptual term and there is no feature network.
+        """
+        super().compile(optimizer=generator_optimizer, **{"jit_compile": False} | kwargs)
+        self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        self.objective = objective or Objective()
+        if self.objective.lambda_perceptual and features is None:
+            raise ValueError(
+                "the objective has a perceptual term: pass features=load_features(...) to "
+                "compile, or set "
+                "lambda_perceptual=0"
+            )
+        self._features = (features,)  # in a tuple of a private name: not tracked, not saved
+        names = self.objective.term_names(tuple(self.discriminators))
+        self._trackers = {name: keras.metrics.Mean(name) for name in names}
+
+    @property
+    def generator_optimizer(self) -> keras.optimizers.Optimizer:
+        """G's optimizer."""
+        return self.optimizer
+
+    @property
+    def discriminator_variables(self) -> list:
+        """Trainable variables of all discriminators."""
+        return [v for d in self.discriminators.values() for v in d.trainable_variables]
+
+    def build(self, input_shape=None):
+        """Creates all variables, on one image of a size that every network takes."""
+        if self.built:
+            return
+        side = max(self.generator.side_multiple, 32)
+        dtype = self.compute_dtype
+        inputs = {
+            name: tf.zeros([1, side, side, self.prepare.channels(name)], dtype)
+            for name in self.prepare.conditions
+        }
+        inputs["local_labels"] = tf.zeros([1, side, side], "int32")
+        image = self.generator(inputs, training=False)["image"]
+        for view, discriminator in self.discriminators.items():
+            discriminator(tf.concat([inputs[view], image], axis=-1), training=False)
+        self.built = True
+
+    def call(self, batch, training=None):
+        """The compact batch -> the generator's outputs (`Generator.call`) but the class images."""
+        outputs = dict(self.generator(self._networks_input(self.prepare(batch)), training=training))
+        outputs.pop("class_images", None)
+        return outputs
+
+    def step(self, batch) -> dict[str, tf.Tensor]:
+        """One update of D and of G on a device's part of the batch.
+
+        Returns:
+            This device's share of every weighted term, of `g_total` and of `d_total`.
+        """
+        prepared = self.prepare(batch)
+        inputs = self._networks_input(prepared)
+        discriminator_first = self.update_order == "discriminator_first"
+        tape, terms = tf.GradientTape(), {}
+        with tape:
+            outputs = self.generator(inputs, training=True)
+        if discriminator_first:
+            terms |= self._update_discriminators(prepared, outputs)
+        with tape:
+            own = self._generator_terms(prepared, outputs, training=True)
+            total = tf.add_n(list(own.values()))
+        variables = self.generator.trainable_variables
+        self.generator_optimizer.apply_gradients(
+            zip(tape.gradient(total, variables), variables, strict=True)
+        )
+        if not discriminator_first:
+            terms |= self._update_discriminators(prepared, self.generator(inputs, training=True))
+        return terms | own | {"g_total": total}
+
+    def train_step(self, data):
+        """`step`, with means over the epoch as Keras shows them."""
+        return self._track(self.step(data))
+
+    def test_step(self, data):
+        """The same terms without an update, all networks in inference mode."""
+        prepared = self.prepare(data)
+        outputs = self.generator(self._networks_input(prepared), training=False)
+        own = self._generator_terms(prepared, outputs, training=False)
+        terms = own | {"g_total": tf.add_n(list(own.values()))}
+        if self.discriminators:
+            judged = self.objective.discriminator_terms(
+                *self._judge(prepared, drawn_images(outputs), training=False)
+            )
+            terms |= judged | {"d_total": tf.add_n(list(judged.values()))}
+        return self._track(terms)
+
+    @property
+    def metrics(self):
+        """The running means."""
+        return list(getattr(self, "_trackers", {}).values())
+
+    def _networks_input(self, prepared):
+        return {name: value for name, value in prepared.items() if name != "image"}
+
+    def _generator_terms(self, prepared, outputs, training):
+        images = drawn_images(outputs)
+        needs_real = self.objective.lambda_feature_matching > 0
+        fakes, reals = {}, {}
+        if self.objective.lambda_gan or needs_real:
+            fakes, reals = self._judge(prepared, images, training, with_real=needs_real)
+        return self.objective.generator_terms(
+            outputs, prepared["image"], prepared["local_labels"], fakes, reals, self._features[0]
+        )
+
+    def _update_discriminators(self, prepared, outputs):
+        if not self.discriminators:
+            return {}
+        images = {name: tf.stop_gradient(x) for name, x in drawn_images(outputs).items()}
+        with tf.GradientTape() as tape:
+            terms = self.objective.discriminator_terms(
+                *self._judge(prepared, images, training=True)
+            )
+            total = tf.add_n(list(terms.values()))
+        variables = self.discriminator_variables
+        self.discriminator_optimizer.apply_gradients(
+            zip(tape.gradient(total, variables), variables, strict=True)
+        )
+        return terms | {"d_total": total}
+
+    def _judge(self, prepared, images, training, with_real=True):
+        """Every view's opinion of the drawn images and, per drawn image, of the photo."""
+        fakes, reals = {}, {}
+        for view, discriminator in self.discriminators.items():
+            fakes[view], reals[view] = {}, {}
+            names = list(images)
+            for group in [names] if self.joint_passes else [[name] for name in names]:
+                shown = [images[name] for name in group] + (
+                    [prepared["image"]] if with_real else []
+                )
+                shown = [
+                    tf.concat([prepared[view], tf.cast(x, prepared[view].dtype)], -1) for x in shown
+                ]
+                scales = discriminator(tf.concat(shown, 0), training=training)
+                parts = [[tf.split(maps, len(shown)) for maps in scale] for scale in scales]
+                opinions = [
+                    [[maps[i] for maps in scale] for scale in parts] for i in range(len(shown))
+                ]
+                fakes[view] |= dict(zip(group, opinions, strict=False))
+                reals[view] |= dict.fromkeys(group, opinions[-1] if with_real else None)
+        return fakes, reals
+
+    def _track(self, terms):
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        for name, value in terms.items():
+            # Shares are summed over devices, Keras' means are averaged over them.
+            self._trackers[name].update_state(value * replicas)
+        return {name: self._trackers[name].result() for name in terms}
+
+    def get_config(self):
+        """Constructor arguments."""
+        serialize = keras.saving.serialize_keras_object
+        own = {
+            "prepare": serialize(self.prepare),
+            "generator": serialize(self.generator),
+            "discriminators": {view: serialize(d) for view, d in self.discriminators.items()},
+            "update_order": self.update_order,
+            "joint_passes": self.joint_passes,
+        }
+        return super().get_config() | own
+
+    @classmethod
+    def from_config(cls, config):
+        """The inverse of `get_config`."""
+        restore = keras.saving.deserialize_keras_object
+        own = {name: restore(config.pop(name)) for name in ("prepare", "generator")}
+        views = config.pop("discriminators")
+        return cls(**own, discriminators={view: restore(d) for view, d in views.items()}, **config)

@@ -1,0 +1,205 @@
+"""The training loop: the model's own step on every device, checkpoints, samples, TensorBoard.
+
+The data order is a function of seed and step, so a run that was stopped goes on where its last
+checkpoint was.
+"""
+
+import contextlib
+import math
+import signal
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from lggan_tf.config import Config
+from lggan_tf.data.pipeline import batch_names, steps_per_epoch, training_batches
+from lggan_tf.data.user_errors import raised_as_user_error
+from lggan_tf.errors import UserError
+from lggan_tf.runs.build import build_source, build_transform
+from lggan_tf.runs.checkpoints import Checkpoints
+from lggan_tf.runs.folder import RunFolder
+from lggan_tf.training.build import build_lggan, build_strategy
+from lggan_tf.training.progress import Progress
+from lggan_tf.training.samples import SampleGrid
+
+# What a continued run may change: how long it goes on and what it reports, not what it computes.
+CHANGEABLE = (
+    "max_train_minutes",
+    "log_every",
+    "sample_every",
+    "checkpoint_every",
+    "keep",
+    "strategy",
+    "cache",
+)
+
+
+def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print) -> int:
+    """Trains a run from its start, or from its last checkpoint if the folder holds one.
+
+    Args:
+        config: checked settings.
+        folder: the run's folder.
+        say: where lines for the user go.
+
+    Returns:
+        The number of steps done in all.
+
+    Raises:
+        UserError: data, settings, folder or weights do not fit; a loss is not finite.
+    """
+    train_config = config.train
+    strategy = build_strategy(train_config.strategy, train_config.global_batch_size)
+    source, held_out = build_source(config, "train"), build_source(config, "val")
+    per_epoch = steps_per_epoch(source, train_config.global_batch_size)
+    epochs = train_config.epochs + train_config.decay_epochs
+    total = per_epoch * epochs
+    with raised_as_user_error():
+        samples = SampleGrid(held_out, build_transform(config, source.classes, training=False))
+    with strategy.scope():
+        model = build_lggan(config, source.classes, per_epoch)
+        step_variable = tf.Variable(
+            0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
+        )
+    _open_run(config, folder, source.classes)
+    checkpoints = Checkpoints(folder, model, step_variable, train_config.keep)
+    start = 0
+    if checkpoints.latest:
+        start = checkpoints.restore()
+        say(f"continuing {folder.path} from step {start}")
+    say(_summary(model, source, strategy, total))
+
+    batches = training_batches(
+        source,
+        build_transform(config, source.classes, training=True),
+        train_config.global_batch_size,
+        train_config.seed,
+        start,
+    )
+    distributed = strategy.num_replicas_in_sync > 1
+    iterator = iter(strategy.experimental_distribute_dataset(batches) if distributed else batches)
+
+    @tf.function(reduce_retracing=True)
+    def update(batch):
+        shares = strategy.run(model.step, (batch,))
+        return {n: strategy.reduce(tf.distribute.ReduceOp.SUM, v, None) for n, v in shares.items()}
+
+    draw = tf.function(lambda batch: model(batch, training=False))
+    progress = Progress(
+        start, total, train_config.global_batch_size, train_config.max_train_minutes, say
+    )
+    writer = tf.summary.create_file_writer(str(folder.logs))
+    step, window = start, []
+    with raised_as_user_error(), _stop_on_signals() as stopped, writer.as_default(step):
+        while step < total and not progress.out_of_time and not stopped:
+            window.append(update(next(iterator)))
+            step += 1
+            if step % train_config.log_every == 0 or step in (start + 1, total):
+                terms = _means(window)
+                _check_finite(
+                    terms,
+                    step,
+                    batch_names(
+                        source, train_config.global_batch_size, train_config.seed, step - 1
+                    ),
+                )
+                speed = progress.report(
+                    step, min((step - 1) // per_epoch + 1, epochs), epochs, terms
+                )
+                _write_scalars(model, terms, speed, step)
+                window = []
+            if step % train_config.sample_every == 0:
+                _write_samples(samples, folder, draw, step)
+            if step % train_config.checkpoint_every == 0:
+                step_variable.assign(step)
+                checkpoints.save()
+        if step > start:
+            step_variable.assign(step)
+            checkpoints.save()
+            _write_samples(samples, folder, draw, step)
+    if stopped:
+        say(f"stopped by a signal at step {step}; the same command goes on from there")
+        raise KeyboardInterrupt
+    say(
+        f"done: {step} of {total} steps; pictures in {folder.samples}, TensorBoard logs in "
+        f"{folder.logs}"
+    )
+    return step
+
+
+def _open_run(config: Config, folder: RunFolder, classes) -> None:
+    """Starts a run, or makes sure that the one in the folder is the same."""
+    if not folder.exists:
+        folder.create(config, classes)
+        return
+    before, now = folder.read_config().to_flat(), config.to_flat()
+    for name, value in now.items():
+        if name not in CHANGEABLE and before[name] != value:
+            raise UserError(
+                f"{folder.path} holds a run with --{name}={before[name]}, not {value}; give the "
+                f"same flags to "
+                "continue it, or another --run_dir"
+            )
+
+
+def _summary(model, source, strategy, total) -> str:
+    g, d = (
+        model.generator.count_params(),
+        sum(d.count_params() for d in model.discriminators.values()),
+    )
+    return (
+        f"{len(source)} samples, {source.classes.num_local} classes; "
+        f"G {g / 1e6:.2f} M and D {d / 1e6:.2f} M parameters; "
+        f"{strategy.num_replicas_in_sync} device(s); {total} steps"
+    )
+
+
+def _means(window: list[dict[str, tf.Tensor]]) -> dict[str, float]:
+    return {
+        name: float(tf.add_n([terms[name] for terms in window])) / len(window) for name in window[0]
+    }
+
+
+def _check_finite(terms: dict[str, float], step: int, names: list[str]) -> None:
+    for name, value in terms.items():
+        if not math.isfinite(value):
+            raise UserError(
+                f"the loss term {name} is {value} by step {step} (its batch: {', '.join(names)}); "
+                f"lower the learning "
+                "rates and start again from an earlier checkpoint"
+            )
+
+
+def _write_scalars(model, terms: dict[str, float], speed: float, step: int) -> None:
+    for name, value in terms.items():
+        tf.summary.scalar(f"loss/{name}", value, step)
+    tf.summary.scalar("learning_rate/generator", model.generator_optimizer.learning_rate, step)
+    tf.summary.scalar(
+        "learning_rate/discriminator", model.discriminator_optimizer.learning_rate, step
+    )
+    tf.summary.scalar("images_per_second", speed, step)
+
+
+def _write_samples(samples: SampleGrid, folder: RunFolder, draw, step: int) -> None:
+    grid = samples.save(folder, draw(samples.batch), step)
+    tf.summary.image("samples", grid[None], step)
+
+
+@contextlib.contextmanager
+def _stop_on_signals() -> Iterator[list[int]]:
+    """Collects the first SIGINT or SIGTERM, so that the step can end; a second acts at once."""
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number, frame):
+        received.append(number)
+        for other, handler in before.items():
+            signal.signal(other, handler)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
