@@ -29,7 +29,10 @@ def main(flag_values: flags.FlagValues) -> None:
         return
     if not flag_values["run_dir"].value:
         raise UserError("--run_dir is missing: the folder that the run is to be written to")
-    quiet.load_tensorflow()
+    tensorflow = quiet.load_tensorflow()
+    # TensorFlow 2.21's remapper fails on the gradient of SPADE blocks and says so on the terminal;
+    # without it a step costs the same.
+    tensorflow.config.optimizer.set_experimental_options({"remapping": False})
     from lggan_tf.runs.folder import RunFolder
     from lggan_tf.training.loop import train
 

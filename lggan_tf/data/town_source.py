@@ -49,7 +49,8 @@ class TownSource:
 
     def load(self, index: int) -> Sample:
         """Sample `index`: see `lggan_tf.data.sample.Source`."""
-        place = draw_place(self.town_seed, index, self.height, self.width)
+        with_aerial = self.view == "cross_view"
+        place = draw_place(self.town_seed, index, self.height, self.width, with_aerial)
         if self.view == "semantic":
             return {
                 "labels": place.street_labels,

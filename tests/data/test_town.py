@@ -244,3 +244,10 @@ def test_shadow_of_a_box_under_a_sun_at_45_degrees():
 def test_bad_arguments_are_named(arguments, named):
     with pytest.raises(UserError, match=named):
         draw_place(*arguments)
+
+
+def test_the_view_from_above_can_be_left_out():
+    both, one = draw_place(3, 5, 32, 32), draw_place(3, 5, 32, 32, with_aerial=False)
+    np.testing.assert_array_equal(one.street_image, both.street_image)
+    np.testing.assert_array_equal(one.street_labels, both.street_labels)
+    assert one.aerial_image is None and one.aerial_labels is None
