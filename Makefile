@@ -44,7 +44,7 @@ clean:
 
 # A stamp newer than the packaging files means that what they ask for is installed.
 $(VENV)/.installed: $(VENV)/.made $(PACKAGING)
-	$(BIN)/python -m pip install --quiet -e .
+	$(BIN)/python -m pip install --quiet -e '.[features]'
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.made $(PACKAGING)

@@ -135,6 +135,11 @@ class TrainConfig:
         "second pass.",
         ("discriminator_first", "generator_first"),
     )
+    precision: str = setting(
+        "float32",
+        "Arithmetic of the networks; weights, losses and statistics stay float32.",
+        ("float32", "mixed_bfloat16"),
+    )
     strategy: str = setting(
         "auto", "Devices: auto takes all GPUs, one a single device.", ("auto", "one", "mirrored")
     )

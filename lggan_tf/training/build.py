@@ -1,5 +1,8 @@
 """From a `Config` to devices and a compiled `LGGAN`."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import tensorflow as tf
 
@@ -42,8 +45,9 @@ def build_lggan(config: Config, classes: ClassTable, steps_per_epoch: int) -> LG
     """
     features = build_features(config)
     keras.utils.set_random_seed(config.train.seed)
-    prepare, generator, discriminators = build_networks(config, classes)
-    model = LGGAN(prepare, generator, discriminators, config.train.update_order)
+    with _precision(config.train.precision):
+        prepare, generator, discriminators = build_networks(config, classes)
+        model = LGGAN(prepare, generator, discriminators, config.train.update_order)
     train = config.train
     model.compile(
         build_optimizer(config, train.generator_learning_rate, steps_per_epoch),
@@ -52,6 +56,15 @@ def build_lggan(config: Config, classes: ClassTable, steps_per_epoch: int) -> LG
         features,
     )
     model.build()
-    model.generator_optimizer.build(model.generator.trainable_variables)
-    model.discriminator_optimizer.build(model.discriminator_variables)
     return model
+
+
+@contextlib.contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Layers made inside compute in this precision; the rest of the process keeps its own."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -4,6 +4,8 @@ Data is the compact batch (`lggan_tf.data.prepare`). `step` is pure: it returns 
 every term; `train_step` wraps it with Keras' running means.
 """
 
+import dataclasses
+
 import keras
 import tensorflow as tf
 
@@ -40,7 +42,7 @@ class LGGAN(keras.Model):
         self.discriminators = dict(discriminators)
         self.update_order, self.joint_passes = update_order, joint_passes
         self.objective = None
-        self._features = ()
+        self._keep(_features=None, _trackers={})
 
     def compile(
         self,
@@ -72,9 +74,44 @@ class LGGAN(keras.Model):
                 "compile, or set "
                 "lambda_perceptual=0"
             )
-        self._features = (features,)  # in a tuple of a private name: not tracked, not saved
         names = self.objective.term_names(tuple(self.discriminators))
-        self._trackers = {name: keras.metrics.Mean(name) for name in names}
+        # Neither is part of the model: not saved with it, and a built model may be compiled again.
+        self._keep(_features=features, _trackers={name: keras.metrics.Mean(name) for name in names})
+        if self.built:
+            self._build_optimizers()
+
+    def _keep(self, **attributes):
+        """Sets attributes that Keras and TensorFlow are not to track."""
+        for name, value in attributes.items():
+            object.__setattr__(self, name, value)
+
+    def get_compile_config(self):
+        """What `compile` was called with, without the feature network; Keras saves it."""
+        if not self.compiled:
+            return None
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "generator_optimizer": serialize(self.generator_optimizer),
+            "discriminator_optimizer": serialize(self.discriminator_optimizer),
+            "objective": dataclasses.asdict(self.objective),
+        }
+
+    def compile_from_config(self, config):
+        """Compiles a loaded model as it was saved.
+
+        With a perceptual term it stays uncompiled: its feature network is not in the file, so
+        `compile` has to be called with one.
+        """
+        objective = Objective(**config["objective"])
+        if objective.lambda_perceptual:
+            return
+        restore = keras.saving.deserialize_keras_object
+        self.build()
+        self.compile(
+            restore(config["generator_optimizer"]),
+            restore(config["discriminator_optimizer"]),
+            objective,
+        )
 
     @property
     def generator_optimizer(self) -> keras.optimizers.Optimizer:
@@ -87,7 +124,7 @@ class LGGAN(keras.Model):
         return [v for d in self.discriminators.values() for v in d.trainable_variables]
 
     def build(self, input_shape=None):
-        """Creates all variables, on one image of a size that every network takes."""
+        """Creates all variables, the optimizers' too, on one image that every network takes."""
         if self.built:
             return
         side = max(self.generator.side_multiple, 32)
@@ -101,6 +138,13 @@ class LGGAN(keras.Model):
         for view, discriminator in self.discriminators.items():
             discriminator(tf.concat([inputs[view], image], axis=-1), training=False)
         self.built = True
+        if self.compiled:
+            self._build_optimizers()
+
+    def _build_optimizers(self):
+        """Makes the slots now: they cannot be made inside a replica's step."""
+        self.generator_optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator_variables)
 
     def call(self, batch, training=None):
         """The compact batch -> the generator's outputs (`Generator.call`) but the class images."""
@@ -153,7 +197,7 @@ class LGGAN(keras.Model):
     @property
     def metrics(self):
         """The running means."""
-        return list(getattr(self, "_trackers", {}).values())
+        return list(self._trackers.values())
 
     def _networks_input(self, prepared):
         return {name: value for name, value in prepared.items() if name != "image"}
@@ -165,7 +209,7 @@ class LGGAN(keras.Model):
         if self.objective.lambda_gan or needs_real:
             fakes, reals = self._judge(prepared, images, training, with_real=needs_real)
         return self.objective.generator_terms(
-            outputs, prepared["image"], prepared["local_labels"], fakes, reals, self._features[0]
+            outputs, prepared["image"], prepared["local_labels"], fakes, reals, self._features
         )
 
     def _update_discriminators(self, prepared, outputs):

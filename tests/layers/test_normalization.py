@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lggan_tf.layers.normalization import BatchNorm, instance_norm
+
+
+def test_instance_norm_adds_1e_5_to_the_variance():
+    """Deviation sqrt(1e-5): variance and epsilon are equal, so one deviation becomes 1 / sqrt 2."""
+    x = np.sqrt(1e-5) * np.array([1, -1, -1, 1], "float32").reshape(1, 2, 2, 1)
+    result = instance_norm()(x)
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(np.ravel(result), [half, -half, -half, half], rtol=1e-3)
+
+
+def test_instance_norm_is_per_image_and_channel(rng):
+    x = rng.normal(5, 3, size=(2, 4, 5, 3)).astype("float32")
+    x[1] *= 100
+    norm = instance_norm()
+    mean, variance = x.mean(axis=(1, 2), keepdims=True), x.var(axis=(1, 2), keepdims=True)
+    expected = (x - mean) / np.sqrt(variance + 1e-5)
+    for training in (True, False):
+        np.testing.assert_allclose(norm(x, training=training), expected, atol=1e-5)
+    assert norm.variables == []
+
+
+X = np.array([0, 2, 4, 6], "float32").reshape(2, 1, 2, 1)  # mean 3, variance 20/4, unbiased 20/3
+
+
+def test_batch_norm_by_head():
+    norm = BatchNorm()
+    trained = norm(X, training=True)
+    np.testing.assert_allclose(np.ravel(trained), (np.ravel(X) - 3) / np.sqrt(5.00001), rtol=1e-5)
+    assert float(norm.moving_mean[0]) == pytest.approx(0.1 * 3)
+    assert float(norm.moving_variance[0]) == pytest.approx(0.9 + 0.1 * 20 / 3)
+    stored = (np.ravel(X) - 0.3) / np.sqrt(0.9 + 2 / 3 + 1e-5)
+    before = [np.array(v) for v in norm.variables]
+    np.testing.assert_allclose(np.ravel(norm(X, training=False)), stored, rtol=1e-5)
+    np.testing.assert_allclose(np.ravel(norm(X)), stored, rtol=1e-5)
+    for now, then in zip(norm.variables, before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_batch_norm_over_several_steps(rng):
+    norm, mean, variance = BatchNorm(), np.zeros(3), np.ones(3)
+    step = tf.function(lambda x: norm(x, training=True))
+    for _ in range(4):
+        x = rng.normal(1, 2, size=(3, 2, 2, 3)).astype("float32")
+        step(x)
+        mean = 0.9 * mean + 0.1 * x.mean(axis=(0, 1, 2))
+        variance = 0.9 * variance + 0.1 * x.var(axis=(0, 1, 2), ddof=1)
+    np.testing.assert_allclose(norm.moving_mean, mean, atol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance, variance, rtol=1e-5)
+
+
+def test_batch_norm_of_one_pixel_stays_finite():
+    norm = BatchNorm()
+    assert float(norm(tf.fill([1, 1, 1, 1], 7.0), training=True)[0, 0, 0, 0]) == 0
+    assert float(norm.moving_variance[0]) == pytest.approx(0.9)
+
+
+def test_a_frozen_batch_norm_uses_what_is_stored():
+    norm = BatchNorm(trainable=False)
+    np.testing.assert_allclose(norm(X, training=True), X / np.sqrt(1.00001), rtol=1e-6)
+    assert float(norm.moving_variance[0]) == 1
+
+
+def test_batch_norm_has_no_parameters():
+    norm = BatchNorm()
+    norm.build((None, 4, 4, 3))
+    assert norm.trainable_variables == []
+    assert sorted(v.name for v in norm.variables) == ["moving_mean", "moving_variance"]

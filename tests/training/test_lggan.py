@@ -1,0 +1,188 @@
+"""The Keras model: what fit, evaluate and predict do, and in which order G and D move."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lggan_tf.losses.objective import Objective
+from lggan_tf.training.lggan import LGGAN
+
+
+@pytest.fixture(scope="module")
+def still(plain, make_model, random_batch, classes):
+    """A model that does not move, and three different batches."""
+    config, model = make_model(plain)
+    return model, [random_batch(config, classes, seed=seed) for seed in range(3)]
+
+
+def dataset(batches):
+    everything = {key: tf.concat([b[key] for b in batches], 0) for key in batches[0]}
+    return tf.data.Dataset.from_tensor_slices(everything).batch(2)
+
+
+def floats(terms):
+    return {name: float(value) for name, value in terms.items()}
+
+
+class Pixels(keras.layers.Layer):
+    """Stands for a feature network: one map, the picture itself."""
+
+    layer_weights = (1.0,)
+
+    def build(self, input_shape):
+        self.pretrained = self.add_weight(shape=(7,), name="pretrained", trainable=False)
+
+    def call(self, images):
+        return [images]
+
+
+def test_fit_and_evaluate_show_means_over_the_epoch(still):
+    model, batches = still
+    steps = [floats(model.step(batch)) for batch in batches]
+    means = {name: np.mean([step[name] for step in steps]) for name in steps[0]}
+    assert len({step["g_total"] for step in steps}) == 3
+
+    history = model.fit(dataset(batches), epochs=2, shuffle=False, verbose=0).history
+    assert {name: values[0] for name, values in history.items()} == pytest.approx(means, rel=1e-4)
+    assert {name: values[1] for name, values in history.items()} == pytest.approx(means, rel=1e-4)
+    evaluated = model.evaluate(dataset(batches), return_dict=True, verbose=0)
+    assert evaluated == pytest.approx(means, rel=1e-4)
+    assert means["d_total"] == pytest.approx(
+        means["d_semantic_fake"] + means["d_semantic_real"], rel=1e-5
+    )
+
+
+def test_fit_trains(plain, make_model, random_batch, classes, values_of):
+    config, model = make_model(plain | {"lambda_l1": 10.0})
+    model.compile("adam", "adam", model.objective)
+    batch = random_batch(config, classes)
+    before = values_of(model.discriminator_variables)
+    first = floats(model.step(batch))
+    repeated = tf.data.Dataset.from_tensors(batch).repeat(12)
+    history = model.fit(repeated, epochs=2, shuffle=False, verbose=0).history
+    assert history["l1"][1] < history["l1"][0] < first["l1"]
+    after = values_of(model.discriminator_variables)
+    assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    # Adam: two slots per variable, its step and its rate; D's are not G's business.
+    count = 2 * len(model.generator.trainable_variables) + 2
+    assert len(model.generator_optimizer.variables) == count
+
+
+def test_predict_gives_the_generators_pictures(still):
+    model, batches = still
+    outputs = model.predict(dataset(batches), verbose=0)
+    assert outputs["image"].shape == (6, 32, 32, 3)
+    np.testing.assert_allclose(outputs["image"][2:4], model(batches[1])["image"], atol=1e-6)
+    labels_alone = {"labels": batches[1]["labels"]}
+    np.testing.assert_array_equal(model(labels_alone)["image"], model(batches[1])["image"])
+    assert "class_images" not in outputs
+
+
+@pytest.mark.parametrize("order", ["discriminator_first", "generator_first"])
+def test_who_sees_whom_after_the_update(plain, make_model, random_batch, classes, order):
+    """One of the two moves a lot: the other's terms tell whether they were taken after that."""
+    settings = plain | {"update_order": order, "lambda_l1": 1.0}
+
+    def terms(generator_rate, discriminator_rate):
+        config, model = make_model(settings, generator_rate, discriminator_rate)
+        return floats(model.step(random_batch(config, classes)))
+
+    still, g_moves, d_moves = terms(0.0, 0.0), terms(0.5, 0.0), terms(0.0, 0.5)
+    assert (g_moves["d_semantic_fake"] != still["d_semantic_fake"]) == (order == "generator_first")
+    assert (d_moves["gan_semantic"] != still["gan_semantic"]) == (order == "discriminator_first")
+    for moved in (g_moves, d_moves):
+        assert moved["l1"] == still["l1"] and moved["d_semantic_real"] == still["d_semantic_real"]
+
+
+@pytest.mark.parametrize("generator_moves", [True, False])
+def test_each_optimizer_touches_its_own_network(
+    plain, make_model, random_batch, classes, values_of, generator_moves
+):
+    config, model = make_model(plain, 0.5 * generator_moves, 0.5 * (not generator_moves))
+    g, d = model.generator.trainable_variables, model.discriminator_variables
+    before_g, before_d = values_of(g), values_of(d)
+    model.step(random_batch(config, classes))
+    moved_g = [not np.array_equal(a, b) for a, b in zip(before_g, values_of(g), strict=True)]
+    moved_d = [not np.array_equal(a, b) for a, b in zip(before_d, values_of(d), strict=True)]
+    assert (any(moved_g), any(moved_d)) == (generator_moves, not generator_moves)
+
+
+def test_one_joint_pass_of_d_equals_separate_ones(
+    plain, make_model, random_batch, classes, values_of
+):
+    views = {"dataset": "town_cross_view", "discriminator_views": "semantic,source"}
+    results = []
+    for joint in (True, False):
+        config, model = make_model(plain | views | {"gan_loss": "cross_entropy"}, 0.1, 0.1)
+        model.joint_passes = joint
+        start = values_of(model.trainable_variables)
+        terms = floats(model.step(random_batch(config, classes)))
+        results.append((terms, start, values_of(model.trainable_variables)))
+    (terms, start, weights), (other_terms, other_start, other_weights) = results
+    assert other_terms == pytest.approx(terms, rel=1e-5)
+    for a, b in zip(start, other_start, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(weights, other_weights, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    assert max(np.abs(a - b).max() for a, b in zip(weights, start, strict=True)) > 1e-3
+
+
+def test_spectral_vectors_move_once_per_pass(plain, make_model, random_batch, classes):
+    """Once for D's and once for G's terms if joint, three times each in passes of their own."""
+    moved = {}
+    for joint in (True, False):
+        config, model = make_model(plain | {"discriminator": "multiscale"})
+        model.joint_passes = joint
+        layer = model.discriminators["semantic"].scales[0].convolutions[1]
+        matrix = np.reshape(np.asarray(layer.kernel, "float64"), [-1, layer.filters])
+        u = np.asarray(layer.vector_u, "float64")
+        model.step(random_batch(config, classes))
+        for _ in range(2 if joint else 6):
+            v = matrix @ u
+            u = matrix.T @ (v / np.linalg.norm(v))
+            u /= np.linalg.norm(u)
+        np.testing.assert_allclose(layer.vector_u, u, atol=1e-5)
+        moved[joint] = np.asarray(layer.vector_u)
+    assert np.abs(moved[True] - moved[False]).max() > 1e-3
+
+
+def test_the_class_term_is_a_mean_over_the_present_classes_of_the_batch(still):
+    """Near the start every logit is about 0, so each present class costs log K, K = 4."""
+    model, batches = still
+    assert float(model.step(batches[0])["class"]) == pytest.approx(np.log(4), rel=0.02)
+
+
+def test_a_perceptual_weight_needs_features_at_compile(plain, make_model):
+    _, model = make_model(plain)
+    bare = LGGAN(model.prepare, model.generator, model.discriminators)
+    with pytest.raises(ValueError, match="lambda_perceptual=0"):
+        bare.compile("sgd", "sgd", Objective(lambda_perceptual=1.0))
+    with pytest.raises(ValueError, match="lambda_perceptual=0"):
+        bare.compile("sgd", "sgd")  # the paper's own weights have one
+
+
+def test_the_feature_network_is_used_but_is_no_part_of_the_model(
+    plain, make_model, random_batch, classes
+):
+    config, model = make_model(plain | {"lambda_l1": 2.0})
+    features = Pixels()
+    features.build(None)
+    count = len(model.variables)
+    model.compile("sgd", "sgd", Objective(lambda_l1=2.0, lambda_perceptual=3.0), features)
+    terms = floats(model.step(random_batch(config, classes)))
+    # The three images' L1 in either case.
+    assert terms["perceptual"] == pytest.approx(1.5 * terms["l1"], rel=1e-5)
+    assert len(model.variables) == count
+    assert not any(isinstance(layer, Pixels) for layer in model._flatten_layers())
+
+
+def test_a_built_model_can_be_compiled_again(plain, make_model, random_batch, classes):
+    config, model = make_model(plain)
+    batch = random_batch(config, classes)
+    assert (
+        "l1" not in model.fit(tf.data.Dataset.from_tensors(batch), shuffle=False, verbose=0).history
+    )
+    model.compile("adam", "adam", Objective(lambda_l1=1.0, lambda_perceptual=0.0))
+    history = model.fit(tf.data.Dataset.from_tensors(batch), shuffle=False, verbose=0).history
+    assert set(history) == set(model.objective.term_names(("semantic",))) and "l1" in history
