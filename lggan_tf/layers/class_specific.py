@@ -124,6 +124,8 @@ class ClassSpecificPooling(keras.layers.Layer):
         """Features f' `[B,H,W,C]`, labels `[B,H,W]` int -> `[B,K,C]`."""
         shape = tf.shape(features)
         pixels = shape[1] * shape[2]
+        # Keras rebuilds a loaded model on float placeholders, whatever the labels were.
+        labels = tf.cast(labels, "int32")
         masks = tf.one_hot(
             tf.reshape(labels, [shape[0], pixels]), self.num_classes, dtype=features.dtype
         )

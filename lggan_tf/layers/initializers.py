@@ -32,6 +32,8 @@ def class_kernel_initializer(
     """
     if name == "normal":
         return keras.initializers.RandomNormal(stddev=STDDEV)
+    if name != "xavier":
+        raise ValueError(f"no initializer is called {name!r}; use 'normal' or 'xavier'")
     height, width, channels, filters = kernel_shape
     deviation = STDDEV * math.sqrt(2.0 / (height * width * (channels + filters)))
     return keras.initializers.RandomNormal(stddev=deviation)

@@ -58,7 +58,7 @@ def make_run(path, kind, step):
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
-    """Kind -> run (`folder`, `classes`, `prepare`, `generator`), made when it is first asked for."""
+    """Kind -> run (`folder`, `classes`, `prepare`, `generator`), made when first asked for."""
     made = {}
 
     def get(kind):
