@@ -275,7 +275,7 @@ class Config:
                 raise UserError(
                     f"--discriminator_views={model.discriminator_views}: no view is called {view!r}"
                 )
-            if view == "source" and not self.is_cross_view and data.dataset != "folder":
+            if view == "source" and not self.is_cross_view:
                 raise UserError(
                     f"--discriminator_views names source, but --dataset={data.dataset} has no "
                     f"source view"
@@ -308,6 +308,8 @@ class Config:
         for name, value in self.to_flat().items():
             if name.startswith("lambda_") and value < 0:
                 raise UserError(f"--{name}={value:g} must not be negative")
+        if not 0 <= train.seed < 2**32:
+            raise UserError(f"--seed={train.seed} must be from 0 to {2**32 - 1}")
         if train.epochs + train.decay_epochs < 1:
             raise UserError("--epochs and --decay_epochs are both 0: there is nothing to train")
         return self

@@ -87,7 +87,10 @@ def open_drawing(path: str | Path) -> Drawing:
     if folder.exists:
         prepare, generator, _ = load_generator(folder)
         classes = folder.read_classes()
-        return Drawing(drawing_function(prepare, generator, classes), folder.read_config(), classes)
+        draw, names = drawing_function(prepare, generator, classes), input_specs(prepare, classes)
+        return Drawing(
+            lambda batch: draw({name: batch[name] for name in names}), folder.read_config(), classes
+        )
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         versions = [
             p for p in path.iterdir() if p.name.isdecimal() and (p / "saved_model.pb").is_file()
@@ -106,8 +109,9 @@ def open_drawing(path: str | Path) -> Drawing:
     except (OSError, tf.errors.OpError, json.JSONDecodeError) as error:
         raise UserError(f"{path} is not a SavedModel that lggan-export wrote ({error})") from error
     signature = loaded.signatures["serving_default"]
+    names = signature.structured_input_signature[1]
 
     def draw(batch, keep=loaded):
-        return signature(**batch)["image"]
+        return signature(**{name: batch[name] for name in names})["image"]
 
     return Drawing(draw, config, classes)

@@ -89,8 +89,8 @@ REFUSED = {
     "no checkpoints": ({"checkpoint_every": 0}, "--checkpoint_every=0 must be at least 1"),
     "no checkpoint kept": ({"keep": 0}, "--keep=0 must be at least 1"),
     "a negative weight": ({"lambda_tv": -0.5}, "--lambda_tv=-0.5 must not be negative"),
-    "a seed below 0": ({"seed": -1}, "--seed=-1 must be from 0 to 4294967295"),
-    "a seed beyond 32 bits": ({"seed": 2**32}, "--seed=4294967296 must be from 0 to 4294967295"),
+    "a seed below 0": ({"seed": -1}, "--seed=-1 must be between 0 and 4294967295"),
+    "a seed beyond 32 bits": ({"seed": 2**32}, "--seed=4294967296 must be between 0 and 4294967295"),
     "no epochs": (
         {"epochs": 0, "decay_epochs": 0},
         "--epochs and --decay_epochs are both 0: there is nothing to train",

@@ -47,8 +47,8 @@ def run(strategy):
         terms = [{name: values[0] for name, values in history.items()}]
     else:
         options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy =
-        tf.data.experimental.AutoShardPolicy.DATA
+        policy = tf.data.experimental.AutoShardPolicy.DATA
+        options.experimental_distribute.auto_shard_policy = policy
 
         @tf.function
         def update(part):
