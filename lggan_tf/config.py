@@ -184,7 +184,7 @@ class Config:
         """A config from flat names; those not named keep their defaults.
 
         Raises:
-            UserError: a name that no setting has.
+            UserError: a name that no setting has, or a value of another type.
         """
         known = all_fields()
         sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
@@ -192,7 +192,12 @@ class Config:
             if name not in known:
                 raise UserError(f"there is no setting called {name!r}")
             section, field = known[name]
-            sections[section][name] = field.type(value) if callable(field.type) else value
+            try:
+                sections[section][name] = field.type(value)
+            except (TypeError, ValueError) as error:
+                raise UserError(
+                    f"the setting {name} is {value!r}, which is no {field.type.__name__}"
+                ) from error
         return cls(**{name: SECTIONS[name](**chosen) for name, chosen in sections.items()})
 
     def to_flat(self) -> dict[str, Any]:
@@ -309,7 +314,7 @@ class Config:
             if name.startswith("lambda_") and value < 0:
                 raise UserError(f"--{name}={value:g} must not be negative")
         if not 0 <= train.seed < 2**32:
-            raise UserError(f"--seed={train.seed} must be from 0 to {2**32 - 1}")
+            raise UserError(f"--seed={train.seed} must be between 0 and {2**32 - 1}")
         if train.epochs + train.decay_epochs < 1:
             raise UserError("--epochs and --decay_epochs are both 0: there is nothing to train")
         return self

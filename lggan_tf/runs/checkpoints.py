@@ -65,7 +65,7 @@ class Checkpoints:
                 status.assert_consumed()
             else:
                 status.expect_partial()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
+        except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
             raise UserError(
                 f"the checkpoint {self.latest} does not fit this run "
                 f"({str(error).splitlines()[0]}); was it written "

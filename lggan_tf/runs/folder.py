@@ -72,6 +72,8 @@ class RunFolder:
             raise UserError(
                 f"{self.path} holds no run ({self.config_file.name}: {error.strerror})"
             ) from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"{self.config_file} is no text file; point to a run folder") from error
         return Config.from_json(text, str(self.config_file))
 
     def read_classes(self) -> ClassTable:

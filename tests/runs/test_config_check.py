@@ -90,7 +90,10 @@ REFUSED = {
     "no checkpoint kept": ({"keep": 0}, "--keep=0 must be at least 1"),
     "a negative weight": ({"lambda_tv": -0.5}, "--lambda_tv=-0.5 must not be negative"),
     "a seed below 0": ({"seed": -1}, "--seed=-1 must be between 0 and 4294967295"),
-    "a seed beyond 32 bits": ({"seed": 2**32}, "--seed=4294967296 must be between 0 and 4294967295"),
+    "a seed beyond 32 bits": (
+        {"seed": 2**32},
+        "--seed=4294967296 must be between 0 and 4294967295",
+    ),
     "no epochs": (
         {"epochs": 0, "decay_epochs": 0},
         "--epochs and --decay_epochs are both 0: there is nothing to train",
