@@ -5,11 +5,16 @@ every term; `train_step` wraps it with Keras' running means.
 """
 
 import dataclasses
+from types import SimpleNamespace
 
 import keras
 import tensorflow as tf
 
+import lggan_tf.runs.schedule  # noqa: F401  a saved optimizer names its class
+from lggan_tf.data.prepare import Prepare
 from lggan_tf.losses.objective import Objective, drawn_images
+from lggan_tf.networks.discriminator import MultiscaleDiscriminator
+from lggan_tf.networks.generator import Generator
 
 
 @keras.saving.register_keras_serializable(package="lggan_tf")
@@ -17,8 +22,8 @@ class LGGAN(keras.Model):
     """The whole of the paper: E, G_g, G_l, G_w, D_s and D_i.
 
     Args:
-        prepare: `lggan_tf.data.prepare.Prepare`.
-        generator: `lggan_tf.networks.generator.Generator`.
+        prepare: from the compact batch to what the networks see.
+        generator: E, G_g, G_l and G_w.
         discriminators: view -> discriminator; "semantic" is D_s, "source" is D_i. May be empty.
         update_order: "discriminator_first" (one forward pass serves both updates; the authors'
             cross-view) or "generator_first" (D then judges a second pass of the updated G; the
@@ -30,9 +35,9 @@ class LGGAN(keras.Model):
 
     def __init__(
         self,
-        prepare: keras.layers.Layer,
-        generator: keras.Model,
-        discriminators: dict[str, keras.Model],
+        prepare: Prepare,
+        generator: Generator,
+        discriminators: dict[str, MultiscaleDiscriminator],
         update_order: str = "discriminator_first",
         joint_passes: bool = True,
         **kwargs,
@@ -42,7 +47,7 @@ class LGGAN(keras.Model):
         self.discriminators = dict(discriminators)
         self.update_order, self.joint_passes = update_order, joint_passes
         self.objective = None
-        self._keep(_features=None, _trackers={})
+        self._untracked = SimpleNamespace(features=None, means={})
 
     def compile(
         self,
@@ -71,23 +76,22 @@ class LGGAN(keras.Model):
         if self.objective.lambda_perceptual and features is None:
             raise ValueError(
                 "the objective has a perceptual term: pass features=load_features(...) to "
-                "compile, or set "
-                "lambda_perceptual=0"
+                "compile, or set lambda_perceptual=0"
             )
         names = self.objective.term_names(tuple(self.discriminators))
-        # Neither is part of the model: not saved with it, and a built model may be compiled again.
-        self._keep(_features=features, _trackers={name: keras.metrics.Mean(name) for name in names})
+        # Neither is part of the model: Keras saves what attributes hold, not what is behind them.
+        means = {name: keras.metrics.Mean(name) for name in names}
+        self._untracked = SimpleNamespace(features=features, means=means)
         if self.built:
             self._build_optimizers()
 
-    def _keep(self, **attributes):
-        """Sets attributes that Keras and TensorFlow are not to track."""
-        for name, value in attributes.items():
-            object.__setattr__(self, name, value)
-
     def get_compile_config(self):
-        """What `compile` was called with, without the feature network; Keras saves it."""
-        if not self.compiled:
+        """What `compile` was called with; Keras saves it.
+
+        None with a perceptual term: its feature network is not in the file, so a loaded model has
+        to be compiled anew.
+        """
+        if not self.compiled or self.objective.lambda_perceptual:
             return None
         serialize = keras.saving.serialize_keras_object
         return {
@@ -97,20 +101,13 @@ class LGGAN(keras.Model):
         }
 
     def compile_from_config(self, config):
-        """Compiles a loaded model as it was saved.
-
-        With a perceptual term it stays uncompiled: its feature network is not in the file, so
-        `compile` has to be called with one.
-        """
-        objective = Objective(**config["objective"])
-        if objective.lambda_perceptual:
-            return
+        """Compiles a loaded model as it was saved."""
         restore = keras.saving.deserialize_keras_object
         self.build()
         self.compile(
             restore(config["generator_optimizer"]),
             restore(config["discriminator_optimizer"]),
-            objective,
+            Objective(**config["objective"]),
         )
 
     @property
@@ -197,7 +194,7 @@ class LGGAN(keras.Model):
     @property
     def metrics(self):
         """The running means."""
-        return list(self._trackers.values())
+        return list(self._untracked.means.values())
 
     def _networks_input(self, prepared):
         return {name: value for name, value in prepared.items() if name != "image"}
@@ -209,7 +206,12 @@ class LGGAN(keras.Model):
         if self.objective.lambda_gan or needs_real:
             fakes, reals = self._judge(prepared, images, training, with_real=needs_real)
         return self.objective.generator_terms(
-            outputs, prepared["image"], prepared["local_labels"], fakes, reals, self._features
+            outputs,
+            prepared["image"],
+            prepared["local_labels"],
+            fakes,
+            reals,
+            self._untracked.features,
         )
 
     def _update_discriminators(self, prepared, outputs):
@@ -253,8 +255,8 @@ class LGGAN(keras.Model):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         for name, value in terms.items():
             # Shares are summed over devices, Keras' means are averaged over them.
-            self._trackers[name].update_state(value * replicas)
-        return {name: self._trackers[name].result() for name in terms}
+            self._untracked.means[name].update_state(value * replicas)
+        return {name: self._untracked.means[name].result() for name in terms}
 
     def get_config(self):
         """Constructor arguments."""

@@ -1,5 +1,6 @@
 """`model.save` and `load_model` in another process."""
 
+import io
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -111,8 +113,10 @@ def test_with_a_perceptual_term_the_file_holds_the_networks_alone(
     model.save(file)
     with zipfile.ZipFile(file) as archive:
         assert "Pixels" not in json.dumps(json.loads(archive.read("config.json")))
-        parameters = sum(int(np.prod(v.shape)) for v in model.variables)
-        assert len(archive.read("model.weights.h5")) < 4 * (3 * parameters + 50_000)
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+            shapes = []
+            weights.visititems(lambda _, item: shapes.append(getattr(item, "shape", None)))
+    assert len(shapes) > 10 and (50_000,) not in shapes
 
     loaded = keras.models.load_model(file)
     np.testing.assert_array_equal(loaded(batch)["image"], model(batch)["image"])
