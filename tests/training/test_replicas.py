@@ -19,7 +19,9 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from lggan_tf.config import Config
 from lggan_tf.data.classes import ClassTable
-from lggan_tf.training.build import build_lggan, build_strategy
+from lggan_tf.runs.build import build_networks, build_objective
+from lggan_tf.training.build import build_strategy
+from lggan_tf.training.lggan import LGGAN
 
 settings, mode = json.loads(sys.argv[1]), sys.argv[2]
 config = Config.from_flat(settings).check()
@@ -36,9 +38,10 @@ if config.is_cross_view:
 
 def run(strategy):
     with strategy.scope():
-        model = build_lggan(config, table, 10)
+        keras.utils.set_random_seed(0)
+        model = LGGAN(*build_networks(config, table), config.train.update_order)
         sgd = [keras.optimizers.SGD(0.02, momentum=0.5) for _ in range(2)]
-        model.compile(*sgd, model.objective)
+        model.compile(*sgd, build_objective(config))
     start = [np.array(v) for v in model.variables]
     data = tf.data.Dataset.from_tensor_slices(batch).batch(4).repeat(2)
     if mode == "fit":
