@@ -55,7 +55,6 @@ def build_lggan(config: Config, classes: ClassTable, steps_per_epoch: int) -> LG
         build_objective(config),
         features,
     )
-    model.build()
     return model
 
 

@@ -57,7 +57,7 @@ class LGGAN(keras.Model):
         features=None,
         **kwargs,
     ):
-        """Sets the two optimizers and the objective.
+        """Sets the two optimizers and the objective, and creates all variables.
 
         Args:
             generator_optimizer: Keras optimizer of G.
@@ -82,8 +82,11 @@ class LGGAN(keras.Model):
         # Neither is part of the model: Keras saves what attributes hold, not what is behind them.
         means = {name: keras.metrics.Mean(name) for name in names}
         self._untracked = SimpleNamespace(features=features, means=means)
-        if self.built:
-            self._build_optimizers()
+        # Now, not in `fit`: under a strategy Keras would build on symbolic tensors, and G's
+        # optimizer for D's variables as well.
+        self.build()
+        self.generator_optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer.build(self.discriminator_variables)
 
     def get_compile_config(self):
         """What `compile` was called with; Keras saves it.
@@ -103,7 +106,6 @@ class LGGAN(keras.Model):
     def compile_from_config(self, config):
         """Compiles a loaded model as it was saved."""
         restore = keras.saving.deserialize_keras_object
-        self.build()
         self.compile(
             restore(config["generator_optimizer"]),
             restore(config["discriminator_optimizer"]),
@@ -121,7 +123,7 @@ class LGGAN(keras.Model):
         return [v for d in self.discriminators.values() for v in d.trainable_variables]
 
     def build(self, input_shape=None):
-        """Creates all variables, the optimizers' too, on one image that every network takes."""
+        """Creates all variables, on one image that every network takes."""
         if self.built:
             return
         side = max(self.generator.side_multiple, 32)
@@ -135,13 +137,6 @@ class LGGAN(keras.Model):
         for view, discriminator in self.discriminators.items():
             discriminator(tf.concat([inputs[view], image], axis=-1), training=False)
         self.built = True
-        if self.compiled:
-            self._build_optimizers()
-
-    def _build_optimizers(self):
-        """Makes the slots now: they cannot be made inside a replica's step."""
-        self.generator_optimizer.build(self.generator.trainable_variables)
-        self.discriminator_optimizer.build(self.discriminator_variables)
 
     def call(self, batch, training=None):
         """The compact batch -> the generator's outputs (`Generator.call`) but the class images."""
