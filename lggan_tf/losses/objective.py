@@ -43,6 +43,7 @@ class Objective:
     lambda_class: float = 1.0
     lambda_perceptual: float = 10.0
     lambda_tv: float = 0.0
+    l1_local_slip: bool = False
 
     def term_names(self, views: tuple[str, ...]) -> tuple[str, ...]:
         """Names of all terms with these discriminators, in the order D, G; the totals last."""
@@ -97,7 +98,7 @@ class Objective:
             losses = [l1_loss(image, target) for image in images.values()]
             terms["l1"] = self.lambda_l1 * tf.add_n(losses) / replicas
         if self.lambda_l1_local:
-            loss = class_l1_loss(outputs["class_images"], labels, target)
+            loss = class_l1_loss(outputs["class_images"], labels, target, self.l1_local_slip)
             terms["l1_local"] = self.lambda_l1_local * loss / replicas
         if self.lambda_class:
             entropy, count = classification_terms(outputs["class_logits"], labels)

@@ -148,7 +148,7 @@ def _summary(model, source, strategy, total) -> str:
         sum(d.count_params() for d in model.discriminators.values()),
     )
     return (
-        f"{len(source)} samples, {source.classes.num_local} classes; "
+        f"{len(source)} samples, {model.generator.num_classes} classes; "
         f"G {g / 1e6:.2f} M and D {d / 1e6:.2f} M parameters; "
         f"{strategy.num_replicas_in_sync} device(s); {total} steps"
     )

@@ -149,3 +149,13 @@ def test_void_alone_gives_no_class_loss():
     objective = dataclasses.replace(NOTHING, lambda_class=1)
     terms = objective.generator_terms(outputs(), PHOTO, tf.fill([1, 2, 2], 2), {}, {})
     assert terms == {"class": 0.0}
+
+
+def test_the_slip_of_the_local_l1_is_the_objectives_to_choose():
+    drawn = outputs() | {"class_images": tf.one_hot([[[26, 27]]], 28)[..., None] * tf.ones(3)}
+    drawn["class_images"] = tf.reshape(drawn["class_images"], [1, 1, 2, 28, 3])
+    labels, photo = tf.constant([[[26, 27]]]), tf.ones([1, 1, 2, 3])
+    for slip, loss in ((False, 0), (True, 1)):
+        objective = dataclasses.replace(NOTHING, lambda_l1_local=1, l1_local_slip=slip)
+        terms = objective.generator_terms(drawn, photo, labels, {}, {})
+        assert float(terms["l1_local"]) == pytest.approx(loss)

@@ -29,6 +29,18 @@ def test_class_l1_equals_the_slow_way():
     assert float(class_l1_loss(images, labels, photo)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_authors_slip_holds_class_27_against_the_map_of_26():
+    """Photo 1; a pixel each of class 26 and 27. Image 27 is right where 26 is, image 26 as well."""
+    labels, photo = tf.constant([[[26, 27]]]), tf.ones([1, 1, 2, 3])
+    masks = tf.one_hot(labels, 30)[..., None] * tf.ones(3)
+    slipped = tf.concat([masks[..., :27, :], masks[..., 26:27, :], masks[..., 28:, :]], axis=-2)
+    assert float(class_l1_loss(masks, labels, photo)) == 0
+    assert float(class_l1_loss(slipped, labels, photo, slip=True)) == 0
+    # Image 27 is off at both pixels: a mean of 1 over them.
+    assert float(class_l1_loss(masks, labels, photo, slip=True)) == pytest.approx(1)
+    assert float(class_l1_loss(slipped, labels, photo)) == pytest.approx(1)
+
+
 def test_total_variation_by_head():
     """[[1, 3], [6, 0]]: 2 + 6 sideways, 5 + 3 downwards."""
     image = tf.reshape(tf.constant([1.0, 3.0, 6.0, 0.0]), [1, 2, 2, 1])
