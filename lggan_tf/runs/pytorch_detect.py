@@ -61,11 +61,12 @@ def detect(state: StateDict) -> Found:
         filters, channels = state.shape("discriminator_0.model0.0.weight")[:2]
         layers = state.count(r"discriminator_0\.model(\d+)\.") - 1
         scales = state.count(r"discriminator_(\d+)\.")
-        return Found(MULTISCALE, _judge("multiscale", filters, layers, scales), channels)
+        settings = _judge("multiscale", filters, layers) | {"discriminator_scales": scales}
+        return Found(MULTISCALE, settings, channels)
     if state.has("model.0."):
         filters, channels = state.shape("model.0.weight")[:2]
         layers = state.count(r"model\.(\d+)\.weight$") - 1
-        return Found(PATCH, _judge("patch", filters, layers, 1), channels)
+        return Found(PATCH, _judge("patch", filters, layers), channels)
     keys = ", ".join(list(state.tensors)[:3]) or "none at all"
     raise UserError(
         f"{state.file} holds none of the authors' networks: its first keys are {keys}; give the "
@@ -110,12 +111,11 @@ def _semantic_settings(state: StateDict) -> dict[str, Any]:
     return settings | ({"latent_stride": 128} if state.has("up_4.") else {})
 
 
-def _judge(kind: str, filters: int, layers: int, scales: int) -> dict[str, Any]:
+def _judge(kind: str, filters: int, layers: int) -> dict[str, Any]:
     return {
         "discriminator": kind,
         "discriminator_filters": filters,
         "discriminator_layers": layers,
-        "discriminator_scales": scales,
     }
 
 
