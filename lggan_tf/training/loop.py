@@ -67,11 +67,11 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
     start = 0
     if checkpoints.latest:
         start = checkpoints.restore()
-        say(
-            f"starting from the weights in {folder.path}; new are {', '.join(missing)}"
-            if missing
-            else f"continuing {folder.path} from step {start}"
-        )
+        if missing:
+            write_atomically(folder.config_file, config.to_json())
+            say(f"starting from the weights in {folder.path}; new are {', '.join(missing)}")
+        else:
+            say(f"continuing {folder.path} from step {start}")
     say(_summary(model, source, strategy, total))
 
     batches = training_batches(
@@ -150,8 +150,6 @@ def _open_run(config: Config, folder: RunFolder, classes, is_start: bool = False
                 f"same flags to "
                 "continue it, or another --run_dir"
             )
-    if is_start:
-        write_atomically(folder.config_file, config.to_json())
 
 
 def _summary(model, source, strategy, total) -> str:
