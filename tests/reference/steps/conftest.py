@@ -1,5 +1,6 @@
 """What the comparisons of training steps share."""
 
+import re
 from types import SimpleNamespace
 
 import keras
@@ -73,6 +74,18 @@ def same_direction(reference, key, ours, theirs):
     start = reference.rule.rule_tensor(key, (64, *ours.shape[1:]))[: len(ours)]
     ours, theirs = np.ravel(ours - start), np.ravel(theirs - start)
     return ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs)
+
+
+@pytest.fixture(scope="session")
+def is_noise():
+    """Whether the true gradient of a tensor of this key is 0: a bias in front of a bare norm."""
+    pattern = re.compile(
+        r"(\bconv[1-5]|resnet_blocks\d\.conv[12]|deconv[34]_\w+|D[12]\.model\.[258]"
+        r"|(head_0|G_middle_[01]|up_\d)\.conv_0"
+        # From here on a constant only meets batch norms, through every shortcut.
+        r"|(head_0|G_middle_[01]|up_[012])\.conv_1)\.bias$"
+    )
+    return lambda key: bool(pattern.search(key))
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def test_cross_view(
         "local_labels": tf.constant(to_cross_view_labels(arrays["input_labels"])),
     }
     pixels = [np.sum(batch["local_labels"] == i, axis=(1, 2)) for i in range(6)]
-    reference.compare(name, "mask_pixels", np.stack(pixels, 1), arrays["mask_pixels"], 1e-9)
+    reference.compare_exactly(name, "mask_pixels", np.stack(pixels, 1), arrays["mask_pixels"])
     np.savez(
         tmp_path / "vgg19.npz",
         **rule.rule_state_dict(rule.load_spec(reference.folder / "vgg19_keys.json")),
@@ -142,7 +142,7 @@ def test_cross_view(
             ours = slots[key].read()[:4]
             reference.compare(name, tensor, ours, arrays[tensor], allowed)
             cosine = steps.same_direction(reference, key.split(".", 1)[1], ours, arrays[tensor])
-            reference.compare(name, f"{tensor}, direction", cosine, 1, 0.02)
+            reference.compare(name, tensor, cosine, 1, 0.02, "direction")
     finally:
         for filled in networks.values():
             filled.refill()
