@@ -123,20 +123,22 @@ class LGGAN(keras.Model):
         return [v for d in self.discriminators.values() for v in d.trainable_variables]
 
     def build(self, input_shape=None):
-        """Creates all variables, on one image that every network takes."""
-        if self.built:
-            return
+        """Creates all variables that do not exist yet, on one image that every network takes."""
+        networks = (self.generator, *self.discriminators.values())
+        if not all(network.built for network in networks):
+            self._draw_once()
+        self.built = True
+
+    def _draw_once(self):
         side = max(self.generator.side_multiple, 32)
-        dtype = self.compute_dtype
         inputs = {
-            name: tf.zeros([1, side, side, self.prepare.channels(name)], dtype)
+            name: tf.zeros([1, side, side, self.prepare.channels(name)], self.compute_dtype)
             for name in self.prepare.conditions
         }
         inputs["local_labels"] = tf.zeros([1, side, side], "int32")
         image = self.generator(inputs, training=False)["image"]
         for view, discriminator in self.discriminators.items():
             discriminator(tf.concat([inputs[view], image], axis=-1), training=False)
-        self.built = True
 
     def call(self, batch, training=None):
         """The compact batch -> the generator's outputs (`Generator.call`) but the class images."""
