@@ -53,6 +53,8 @@ class ClassSpecificConv2D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} is not odd")
         if merge not in ("sum", "conv"):
             raise ValueError(f"merge={merge!r} is neither 'sum' nor 'conv'")
         if implementation not in IMPLEMENTATIONS:
