@@ -130,7 +130,10 @@ def traced():
 
 @pytest.fixture(scope="session")
 def with_class_images():
-    """Runs a generator and gives its outputs and all class images, which it never holds itself."""
+    """Runs a generator and gives its outputs and all class images, which it never holds itself.
+
+    Merging those takes the dense way through the convolution that the traces call deconv9.
+    """
 
     def run(generator, inputs, training=None):
         given, original = [], ClassSpecificConv2D.call
@@ -142,7 +145,10 @@ def with_class_images():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ClassSpecificConv2D, "call", call)
             outputs = generator(inputs, training=training)
-        return outputs, generator.local_generator.class_convolution.class_images(*given)
+        layer = generator.local_generator.class_convolution
+        images = layer.class_images(*given)
+        np.testing.assert_allclose(layer.merge_images(images), outputs["image_local"], atol=2e-5)
+        return outputs, images
 
     return run
 

@@ -80,7 +80,7 @@ def test_inference(
 
 def test_training(
     reference, task, traced, compare_traces, generator_layers, semantic_inputs, inputs, to_nchw,
-    semantic_generator,
+    semantic_generator, with_class_images,
 ):  # fmt: skip
     """Batch statistics and one power iteration; the state afterwards, too."""
     name, generator = f"semantic_{task}_generator_train", semantic_generator.network
@@ -88,7 +88,9 @@ def test_training(
     if task == "city":
         inputs, step = semantic_inputs(task, arrays["input_label"], arrays["input_instance"]), 2
     semantic_generator.restore()
-    outputs, seen = traced(generator_layers(generator), lambda: generator(inputs, training=True))
+    (outputs, _), seen = traced(
+        generator_layers(generator), lambda: with_class_images(generator, inputs, training=True)
+    )
     stored = [slot for slot in semantic_generator.slots if f"after/{slot.key}" in arrays]
     after = {slot.key: slot.read() for slot in stored}
     semantic_generator.restore()
