@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 VARIABLE = "LGGAN_SHARED"
+# As the binaries run (`lggan_tf.bin.quiet`); TensorFlow reads it when it is first imported.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def _shared() -> tuple[Path, bool]:

@@ -24,7 +24,8 @@ class LGGAN(keras.Model):
     Args:
         prepare: from the compact batch to what the networks see.
         generator: E, G_g, G_l and G_w.
-        discriminators: view -> discriminator; "semantic" is D_s, "source" is D_i. May be empty.
+        discriminators: view -> discriminator; "semantic" is D_s, "source" is D_i, "image" is a
+            D_i that sees no condition. May be empty.
         update_order: "discriminator_first" (one forward pass serves both updates; the authors'
             cross-view) or "generator_first" (D then judges a second pass of the updated G; the
             authors' semantic synthesis).
@@ -123,20 +124,22 @@ class LGGAN(keras.Model):
         return [v for d in self.discriminators.values() for v in d.trainable_variables]
 
     def build(self, input_shape=None):
-        """Creates all variables, on one image that every network takes."""
-        if self.built:
-            return
+        """Creates all variables that do not exist yet, on one image that every network takes."""
+        networks = (self.generator, *self.discriminators.values())
+        if not all(network.built for network in networks):
+            self._draw_once()
+        self.built = True
+
+    def _draw_once(self):
         side = max(self.generator.side_multiple, 32)
-        dtype = self.compute_dtype
         inputs = {
-            name: tf.zeros([1, side, side, self.prepare.channels(name)], dtype)
+            name: tf.zeros([1, side, side, self.prepare.channels(name)], self.compute_dtype)
             for name in self.prepare.conditions
         }
         inputs["local_labels"] = tf.zeros([1, side, side], "int32")
         image = self.generator(inputs, training=False)["image"]
         for view, discriminator in self.discriminators.items():
-            discriminator(tf.concat([inputs[view], image], axis=-1), training=False)
-        self.built = True
+            discriminator(_seen(view, inputs, image), training=False)
 
     def call(self, batch, training=None):
         """The compact batch -> the generator's outputs (`Generator.call`)."""
@@ -240,9 +243,7 @@ class LGGAN(keras.Model):
                 shown = [images[name] for name in group] + (
                     [prepared["image"]] if with_real else []
                 )
-                shown = [
-                    tf.concat([prepared[view], tf.cast(x, prepared[view].dtype)], -1) for x in shown
-                ]
+                shown = [_seen(view, prepared, x) for x in shown]
                 scales = discriminator(tf.concat(shown, 0), training=training)
                 parts = [[tf.split(maps, len(shown)) for maps in scale] for scale in scales]
                 opinions = [
@@ -278,3 +279,10 @@ class LGGAN(keras.Model):
         own = {name: restore(config.pop(name)) for name in ("prepare", "generator")}
         views = config.pop("discriminators")
         return cls(**own, discriminators={view: restore(d) for view, d in views.items()}, **config)
+
+
+def _seen(view, prepared, image):
+    """What the discriminator of a view sees, `[B,H,W,C]`: its condition, if any, and the image."""
+    if view == "image":
+        return image
+    return tf.concat([prepared[view], tf.cast(image, prepared[view].dtype)], axis=-1)

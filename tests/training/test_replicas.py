@@ -74,7 +74,11 @@ two, start_two, weights_two, _, slots = run(mirrored)
 
 
 def largest(first, second):
-    return {n: float(np.abs(a - b).max()) for n, a, b in zip(names, first, second, strict=True)}
+    # Relative to values above 1: a running variance may be any size.
+    return {
+        n: float((np.abs(a - b) / np.maximum(np.abs(a), 1.0)).max())
+        for n, a, b in zip(names, first, second, strict=True)
+    }
 
 
 print(json.dumps({
