@@ -93,13 +93,19 @@ class Generator(keras.Model):
         if branches == "both" and fusion == "learned":
             self.weight_map = WeightMapGenerator(filters, initializer)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, training=None, target=None, target_masks=None):
         """Conditions and `local_labels` -> dict of float tensors.
+
+        Args:
+            inputs: the conditions and `local_labels`.
+            training: whether batch statistics and power iterations move.
+            target: photo `[B,H,W,3]` that the class images are compared with, or None.
+            target_masks: whose mask a class's target has (`ClassSpecificConv2D.call`).
 
         Returns:
             `image` `[B,H,W,3]`, the fused image, and with the branches that exist: `image_global`,
-            `image_local` `[B,H,W,3]`, `weight_global`, `weight_local` `[B,H,W,1]`, `class_images`
-            `[B,H,W,K,3]`, `class_logits`.
+            `image_local` `[B,H,W,3]`, `weight_global`, `weight_local` `[B,H,W,1]`, `class_logits`,
+            with a target `class_l1` `[B]`.
         """
         conditions = tf.concat([inputs[name] for name in self.conditions], axis=-1)
         self._check_sides(conditions)
@@ -108,7 +114,13 @@ class Generator(keras.Model):
         if self.branches != "local":
             outputs["image_global"] = self.global_generator(encoded, conditions, training=training)
         if self.branches != "global":
-            outputs |= self.local_generator(encoded, inputs["local_labels"], training=training)
+            outputs |= self.local_generator(
+                encoded,
+                inputs["local_labels"],
+                training=training,
+                target=target,
+                target_masks=target_masks,
+            )
         if self.branches != "both":
             return outputs | {"image": outputs[f"image_{self.branches}"]}
         if self.fusion == "learned":

@@ -142,10 +142,8 @@ class LGGAN(keras.Model):
             discriminator(_seen(view, inputs, image), training=False)
 
     def call(self, batch, training=None):
-        """The compact batch -> the generator's outputs (`Generator.call`) but the class images."""
-        outputs = dict(self.generator(self._networks_input(self.prepare(batch)), training=training))
-        outputs.pop("class_images", None)
-        return outputs
+        """The compact batch -> the generator's outputs (`Generator.call`)."""
+        return self.generator(self._networks_input(self.prepare(batch)), training=training)
 
     def step(self, batch) -> dict[str, tf.Tensor]:
         """One update of D and of G on a device's part of the batch.
@@ -158,7 +156,7 @@ class LGGAN(keras.Model):
         discriminator_first = self.update_order == "discriminator_first"
         tape, terms = tf.GradientTape(), {}
         with tape:
-            outputs = self.generator(inputs, training=True)
+            outputs = self.generator(inputs, training=True, **self._class_targets(prepared))
         if discriminator_first:
             terms |= self._update_discriminators(prepared, outputs)
         with tape:
@@ -179,7 +177,9 @@ class LGGAN(keras.Model):
     def test_step(self, data):
         """The same terms without an update, all networks in inference mode."""
         prepared = self.prepare(data)
-        outputs = self.generator(self._networks_input(prepared), training=False)
+        outputs = self.generator(
+            self._networks_input(prepared), training=False, **self._class_targets(prepared)
+        )
         own = self._generator_terms(prepared, outputs, training=False)
         terms = own | {"g_total": tf.add_n(list(own.values()))}
         if self.discriminators:
@@ -196,6 +196,12 @@ class LGGAN(keras.Model):
 
     def _networks_input(self, prepared):
         return {name: value for name, value in prepared.items() if name != "image"}
+
+    def _class_targets(self, prepared):
+        """What the generator compares its class images with, if a loss asks for that."""
+        if not self.objective.lambda_l1_local:
+            return {}
+        return {"target": prepared["image"], "target_masks": self.objective.target_masks}
 
     def _generator_terms(self, prepared, outputs, training):
         images = drawn_images(outputs)

@@ -30,7 +30,7 @@ def outputs(names=NAMES, **values):
     """Images of constant values: image 0, image_global 0.5, image_local -1 unless given."""
     values = {"image": 0.0, "image_global": 0.5, "image_local": -1.0} | values
     drawn = {name: tf.fill([1, 2, 2, 3], values[name]) for name in names}
-    extras = {"class_images": tf.zeros([1, 2, 2, 2, 3]), "class_logits": tf.zeros([1, 2, 2])}
+    extras = {"class_l1": tf.constant([0.75]), "class_logits": tf.zeros([1, 2, 2])}
     return drawn | extras
 
 
@@ -75,7 +75,6 @@ def test_every_generator_term_by_head():
         "gan_semantic": 2 * 3 * -3.0,
         "feature_matching_semantic": 10 * 3 * 1.0,
         "l1": 100 * 3.5,
-        # Class 0 owns one pixel of four, class 1 two: 0.25 + 0.5 of the photo's 1 are missing.
         "l1_local": 3 * 0.75,
         "class": 5 * 0.693147,
         # Weights 1 and 0.5 of a distance and of twice that.
@@ -109,7 +108,7 @@ def test_views_are_separate_terms():
 
 
 def test_a_weight_of_zero_builds_nothing():
-    """Neither discriminators nor feature network nor class images are looked at."""
+    """Neither discriminators nor feature network nor class L1 are looked at."""
 
     def never(_):
         raise AssertionError("the feature network was called")

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+from lggan_tf.layers.class_specific import ClassSpecificConv2D
 from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
 from lggan_tf.runs import pytorch_names
@@ -123,6 +124,31 @@ def traced():
             result = function()
         assert set(seen) == set(layers)
         return result, seen
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def with_class_images():
+    """Runs a generator and gives its outputs and all class images, which it never holds itself.
+
+    Merging those takes the dense way through the convolution that the traces call deconv9.
+    """
+
+    def run(generator, inputs, training=None):
+        given, original = [], ClassSpecificConv2D.call
+
+        def call(layer, features, labels, **settings):
+            given[:] = features, labels
+            return original(layer, features, labels, **settings)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ClassSpecificConv2D, "call", call)
+            outputs = generator(inputs, training=training)
+        layer = generator.local_generator.class_convolution
+        images = layer.class_images(*given)
+        np.testing.assert_allclose(layer.merge_images(images), outputs["image_local"], atol=2e-5)
+        return outputs, images
 
     return run
 

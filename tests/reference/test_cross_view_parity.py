@@ -50,8 +50,8 @@ def test_masks(reference, arrays, inputs):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_images(reference, arrays, inputs, to_nchw, cross_generator, training):
-    outputs = cross_generator.network(inputs, training=training)
+def test_images(reference, arrays, inputs, to_nchw, cross_generator, with_class_images, training):
+    outputs, class_images = with_class_images(cross_generator.network, inputs, training)
     ours = {
         "fused": outputs["image"],
         "global": outputs["image_global"],
@@ -59,7 +59,7 @@ def test_images(reference, arrays, inputs, to_nchw, cross_generator, training):
         "attention_local": outputs["weight_local"],
         "attention_global": outputs["weight_global"],
     }
-    ours |= {f"local_{i + 1}": outputs["class_images"][..., i, :] for i in range(6)}
+    ours |= {f"local_{i + 1}": class_images[..., i, :] for i in range(6)}
     for tensor, value in ours.items():
         reference.compare(NAME, tensor, to_nchw(value), arrays[tensor], 5e-5)
 
@@ -71,9 +71,9 @@ def test_layers(inputs, traced, generator_layers, compare_traces, cross_generato
     compare_traces(NAME, NAME, seen)
 
 
-def test_class_heads(reference, arrays, inputs, to_nchw, cross_generator):
+def test_class_heads(reference, arrays, inputs, to_nchw, cross_generator, with_class_images):
     """Their traces are before tanh, ours behind it."""
-    images = cross_generator.network(inputs)["class_images"]
+    _, images = with_class_images(cross_generator.network, inputs)
     names = list(arrays["trace_name"])
     for i in range(6):
         first8 = arrays["trace_first8"][names.index(f"deconv5_{i + 1}")]
@@ -146,6 +146,7 @@ def cropping_the_last_row_and_column(generator, monkeypatch):
 
 def tanh_after_the_sum(generator, monkeypatch):
     heads = generator.local_generator.class_convolution
+    monkeypatch.setattr(heads, "implementation", "dense")
     merge = heads.merge_images
     monkeypatch.setattr(heads, "merge_images", lambda images: tf.tanh(merge(images)))
 

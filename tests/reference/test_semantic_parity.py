@@ -45,15 +45,17 @@ def test_keys_and_parameters(reference, task, semantic_generator):
 
 def test_inference(
     reference, task, evaluated, inputs, traced, compare_traces, generator_layers, to_nchw,
-    semantic_generator,
+    semantic_generator, with_class_images,
 ):  # fmt: skip
     name, generator = f"semantic_{task}_generator_eval", semantic_generator.network
     if task == "city":
         edges = to_nchw(inputs["semantic"][..., -1:])
         reference.compare(name, "input_edge", edges, evaluated["input_edge"], 1e-9)
-    outputs, seen = traced(generator_layers(generator), lambda: generator(inputs, training=False))
+    (outputs, images), seen = traced(
+        generator_layers(generator), lambda: with_class_images(generator, inputs, training=False)
+    )
+    images = images.numpy()
     ours = {tensor: to_nchw(outputs[key]) for tensor, key in IMAGES.items()}
-    images = outputs["class_images"].numpy()
     ours |= {f"class_{k}": to_nchw(images[..., k, :]) for k in SHOWN[task]}
     ours["class_mean"] = images.mean(axis=(0, 1, 2, 4), dtype="float64")
     ours["class_abs_mean"] = np.abs(images).mean(axis=(0, 1, 2, 4), dtype="float64")
@@ -78,7 +80,7 @@ def test_inference(
 
 def test_training(
     reference, task, traced, compare_traces, generator_layers, semantic_inputs, inputs, to_nchw,
-    semantic_generator,
+    semantic_generator, with_class_images,
 ):  # fmt: skip
     """Batch statistics and one power iteration; the state afterwards, too."""
     name, generator = f"semantic_{task}_generator_train", semantic_generator.network
@@ -86,7 +88,9 @@ def test_training(
     if task == "city":
         inputs, step = semantic_inputs(task, arrays["input_label"], arrays["input_instance"]), 2
     semantic_generator.restore()
-    outputs, seen = traced(generator_layers(generator), lambda: generator(inputs, training=True))
+    (outputs, _), seen = traced(
+        generator_layers(generator), lambda: with_class_images(generator, inputs, training=True)
+    )
     stored = [slot for slot in semantic_generator.slots if f"after/{slot.key}" in arrays]
     after = {slot.key: slot.read() for slot in stored}
     semantic_generator.restore()
