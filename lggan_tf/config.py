@@ -24,7 +24,7 @@ def setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where samples come from and what is done to them before the network."""
+    """Where samples come from and what is done to pixels before and behind the networks."""
 
     dataset: str = setting("town_semantic", "Kind of data set.", DATASETS)
     data_dir: str = setting("", "Folder of the data set (town_* needs none).")
@@ -41,6 +41,24 @@ class DataConfig:
         "one_hot", "How D_s and the generator see the semantic map.", ("one_hot", "colours")
     )
     void_channel: bool = setting(True, "Give void a one-hot channel of its own.")
+    void_is_class: bool = setting(
+        False, "Give void ids sub-generators like all others, as the authors' code does."
+    )
+    local_classes: int = setting(
+        0,
+        "Number of sub-generators; the last serves all remaining ids together and is not "
+        "classified (the authors' ADE20K: 52 for 151 ids). 0: one per class.",
+    )
+    bicubic_labels: bool = setting(
+        False,
+        "Label panels: resize their grey values bicubically and let only exact multiples of ten "
+        "belong to a group, as the authors' code does.",
+    )
+    wrap_pixels: bool = setting(
+        False,
+        "Cast drawn images to 8 bits without rounding and clipping, as the authors' cross-view "
+        "code does: what leaves [-1, 1] wraps around.",
+    )
     direction: str = setting(
         "a2g",
         "Cross-view: a2g makes the street view from the aerial one, g2a the reverse.",
@@ -105,6 +123,11 @@ class LossConfig:
     lambda_feature_matching: float = setting(10.0, "Weight of feature matching in D.")
     lambda_l1: float = setting(0.0, "Weight of the pixel L1 of the fused, global and local images.")
     lambda_l1_local: float = setting(1.0, "Weight of the L1 of the class images.")
+    l1_local_slip: bool = setting(
+        False,
+        "Train class image 27 against the map of class 26 in the L1 of the class images, as the "
+        "authors' Cityscapes code does.",
+    )
     lambda_class: float = setting(1.0, "Weight of the classification of class-specific features.")
     lambda_perceptual: float = setting(10.0, "Weight of the perceptual loss.")
     lambda_tv: float = setting(0.0, "Weight of the total variation (a sum over pixels).")
@@ -126,6 +149,11 @@ class TrainConfig:
     epochs: int = setting(100, "Epochs at the full learning rate.")
     decay_epochs: int = setting(
         100, "Epochs over which the learning rate then falls linearly to 0."
+    )
+    early_decay: bool = setting(
+        False,
+        "Let the learning rate fall one epoch early, in stairs of an epoch and to 0 in the last, "
+        "as the authors' cross-view code does.",
     )
     generator_learning_rate: float = setting(1e-4, "Learning rate of G.")
     discriminator_learning_rate: float = setting(4e-4, "Learning rate of the discriminators.")
@@ -267,6 +295,13 @@ class Config:
                     f"--global_generator={model.global_generator} "
                     f"--latent_stride={model.latent_stride} demands"
                 )
+        if data.bicubic_labels and data.dataset != "panels":
+            raise UserError(
+                f"--bicubic_labels is for the grey label panels of --dataset=panels, not for "
+                f"--dataset={data.dataset}"
+            )
+        if data.local_classes < 0:
+            raise UserError(f"--local_classes={data.local_classes} must not be negative")
         if (data.load_height > 0) != (data.load_width > 0):
             raise UserError("--load_height and --load_width go together: give both or neither")
         if data.load_height and (

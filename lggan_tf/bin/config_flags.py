@@ -5,6 +5,8 @@ help and legal values. The flags are grouped by section (data, model, loss, trai
 `--help` shows them.
 """
 
+from typing import Any
+
 from absl import flags
 
 from lggan_tf import config
@@ -41,15 +43,26 @@ def define(flag_values: flags.FlagValues = flags.FLAGS) -> None:
             _DEFINERS[field.type](**common)
 
 
-def read(flag_values: flags.FlagValues = flags.FLAGS) -> config.Config:
+def given(flag_values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
+    """The settings on the command line, by name, those of its recipe and flagfiles included."""
+    return {
+        name: flag_values[name].value
+        for name in config.all_fields()
+        if not flag_values[name].using_default_value
+    }
+
+
+def read(
+    flag_values: flags.FlagValues = flags.FLAGS, base: config.Config | None = None
+) -> config.Config:
     """The `Config` that the parsed flags describe, checked.
 
     Args:
         flag_values: parsed flags, after `define`.
+        base: where settings that are not on the command line come from; None: their defaults.
 
     Raises:
         UserError: the settings do not fit together (`Config.check`).
     """
-    return config.Config.from_flat(
-        {name: flag_values[name].value for name in config.all_fields()}
-    ).check()
+    base = base or config.Config()
+    return config.Config.from_flat(base.to_flat() | given(flag_values)).check()

@@ -4,13 +4,17 @@
     lggan-train --recipe=camvid --data_dir=DATA --run_dir=runs/camvid --lambda_perceptual=0
 
 The run folder gets config.json, classes.json, checkpoints/, logs/ (TensorBoard) and
-samples/step_*.png. The same command continues a run that was stopped.
+samples/step_*.png. The same command continues a run that was stopped; settings that it leaves out
+are those of the run.
+
+    lggan-train --run_dir=runs/town_semantic
 """
 
 from absl import flags
 
 from lggan_tf.bin import config_flags, quiet, recipes, runner
 from lggan_tf.errors import UserError
+from lggan_tf.runs.folder import RunFolder
 
 
 def define(flag_values: flags.FlagValues) -> None:
@@ -23,7 +27,9 @@ def define(flag_values: flags.FlagValues) -> None:
 
 def main(flag_values: flags.FlagValues) -> None:
     """Settings, then the loop."""
-    config = config_flags.read(flag_values)
+    folder = RunFolder(flag_values["run_dir"].value)
+    is_run = bool(flag_values["run_dir"].value) and folder.exists
+    config = config_flags.read(flag_values, folder.read_config() if is_run else None)
     if flag_values["dry_run"].value:
         print(config.to_json(), end="")
         return
@@ -33,10 +39,9 @@ def main(flag_values: flags.FlagValues) -> None:
     # TensorFlow 2.21's remapper fails on the gradient of SPADE blocks and says so on the terminal;
     # without it a step costs the same.
     tensorflow.config.optimizer.set_experimental_options({"remapping": False})
-    from lggan_tf.runs.folder import RunFolder
     from lggan_tf.training.loop import train
 
-    train(config, RunFolder(flag_values["run_dir"].value), lambda line: print(line, flush=True))
+    train(config, folder, lambda line: print(line, flush=True))
 
 
 def console() -> None:

@@ -10,7 +10,8 @@
 | 5 | F | street groups, likewise |
 
 Grey values are rounded to the nearest ten, since some sets are JPEG: group g is 10 g + 5 .. 10 g +
-14. All other values are void.
+14. All other values are void. The authors resize them bicubically and then take exact multiples of
+ten alone (spec, section 7, 7); for that a sample can carry the grey values themselves.
 """
 
 from pathlib import Path
@@ -33,9 +34,9 @@ _PANEL_OF = {
 class PanelSource:
     """A split of a six-panel data set: `DATA_DIR/SPLIT/*.png` or `.jpg`."""
 
-    keys = frozenset({"labels", "image", "source", "colours"})
-
-    def __init__(self, data_dir: str | Path, split: str, direction: str = "a2g"):
+    def __init__(
+        self, data_dir: str | Path, split: str, direction: str = "a2g", with_grey: bool = False
+    ):
         """Lists the files of a split.
 
         Args:
@@ -43,6 +44,7 @@ class PanelSource:
             split: "train" or "val"; where there is no folder `val`, `test` is taken, as the authors
                 call it.
             direction: "a2g" generates the street view from the aerial one, "g2a" the reverse.
+            with_grey: add `grey` `[h, w]` uint8, the label panel's own values.
 
         Raises:
             UserError: the folder is missing or empty.
@@ -51,7 +53,8 @@ class PanelSource:
         if split == "val" and not folder.is_dir():
             folder = Path(data_dir) / "test"
         self.classes: ClassTable = builtin_classes("groups")
-        self.panel_of = _PANEL_OF[direction]
+        self.panel_of, self.with_grey = _PANEL_OF[direction], with_grey
+        self.keys = frozenset(self.panel_of) | ({"grey"} if with_grey else set())
         self.files = list_files(folder, (".png", ".jpg", ".jpeg"))
         self.names = tuple(self.files)
 
@@ -75,8 +78,9 @@ class PanelSource:
             )
         panels = picture.reshape(height, _PANELS, width // _PANELS, 3)
         sample = {key: panels[:, panel].copy() for key, panel in self.panel_of.items()}
-        sample["labels"] = groups_of(sample["labels"][..., 0], self.classes)
-        return sample
+        grey = sample["labels"][..., 0]
+        sample["labels"] = groups_of(grey, self.classes)
+        return sample | ({"grey": grey} if self.with_grey else {})
 
 
 def groups_of(grey: np.ndarray, classes: ClassTable) -> np.ndarray:
@@ -85,3 +89,10 @@ def groups_of(grey: np.ndarray, classes: ClassTable) -> np.ndarray:
     is_group = (tens >= 1) & (tens <= classes.num_local)
     table = np.where(is_group, tens - 1, classes.void_ids[0]).astype(np.uint8)
     return table[grey]
+
+
+def exact_groups(classes: ClassTable) -> np.ndarray:
+    """Grey value -> group id, uint8 `[256]`: 10 (g + 1) is group g, everything else void."""
+    table = np.full(256, classes.void_ids[0], np.uint8)
+    table[10 * (1 + np.arange(classes.num_local))] = np.arange(classes.num_local)
+    return table

@@ -9,6 +9,7 @@ A sample is a dict of full-size numpy arrays:
 | `instances` | `[h, w]` uint16 or int32, a number per object | asked for and known |
 | `source` | `[h', w', 3]` uint8, the photo of the other view | cross-view |
 | `colours` | `[h, w, 3]` uint8, the semantic map as a picture | the data set ships one |
+| `grey` | `[h, w]` uint8, the grey values that `labels` were read from | asked for, panels |
 
 Arrays may be shared between calls: whoever gets a sample must not write into it.
 """

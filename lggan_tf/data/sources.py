@@ -26,6 +26,7 @@ def open_source(
     town_places: int = 768,
     cache: bool = False,
     with_instances: bool = False,
+    with_grey: bool = False,
     photos: bool = True,
 ) -> Source:
     """A split of a data set.
@@ -41,6 +42,7 @@ def open_source(
         town_places: number of training places of the town.
         cache: keep decoded samples in memory (the town does in any case).
         with_instances: load instance maps from files, which must then exist.
+        with_grey: panels only, keep the grey values of label panels (`PanelSource`).
         photos: False leaves the photos of file data sets alone.
 
     Raises:
@@ -52,7 +54,7 @@ def open_source(
         return CachedSource(TownSource(view, split, town_places, height, width, direction))
     source: Source
     if dataset == "panels":
-        source = PanelSource(data_dir, split, direction)
+        source = PanelSource(data_dir, split, direction, with_grey)
     else:
         source = FolderSource(data_dir, split, classes, _LAYOUTS[dataset], with_instances, photos)
     return CachedSource(source) if cache else source

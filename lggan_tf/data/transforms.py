@@ -34,6 +34,8 @@ class Transform:
         edges: add `edges` (needs instance maps).
         colours: add `colours`: the sample's own picture or, without one, the palette's.
         palette: uint8 `[num_labels, 3]`, for `colours`.
+        grey_table: grey value -> label id, uint8 `[256]`: a sample's `grey` is resized bicubically
+            and then looked up, in place of its `labels` (`panel_source.exact_groups`).
     """
 
     height: int
@@ -44,6 +46,7 @@ class Transform:
     edges: bool = False
     colours: bool = False
     palette: np.ndarray | None = None
+    grey_table: np.ndarray | None = None
 
     def apply(self, sample: Sample, rng: np.random.Generator | None = None) -> Sample:
         """The arrays of a batch, without the batch dimension.
@@ -74,6 +77,8 @@ class Transform:
         pictures = {
             key: fit(sample[key], Image.Resampling.BICUBIC) for key in _PICTURES if key in sample
         }
+        if self.grey_table is not None and "grey" in sample:
+            maps["labels"] = self.grey_table[fit(sample["grey"], Image.Resampling.BICUBIC)]
         result = {"labels": maps["labels"]}
         if self.edges:
             result["edges"] = instance_edges(maps["instances"])

@@ -47,8 +47,19 @@ def input_specs(prepare, classes: ClassTable) -> dict[str, tf.TensorSpec]:
     return specs
 
 
-def drawing_function(prepare, generator, classes: ClassTable) -> Callable:
-    """The graph of `Drawing.draw`: checks, preparation, fused image, rounding to uint8."""
+def to_pixels(image: tf.Tensor, wrap: bool = False) -> tf.Tensor:
+    """[-1, 1] float32 -> uint8, rounded and clipped.
+
+    With `wrap` as numpy's cast does it, and so the authors' cross-view code (spec, section 7, 9):
+    fractions are cut off, and what leaves [-1, 1] wraps around.
+    """
+    if wrap:
+        return tf.cast(tf.cast((image + 1.0) / 2.0 * 255.0, "int32"), "uint8")
+    return tf.cast(tf.clip_by_value(tf.round((image + 1.0) * 127.5), 0.0, 255.0), "uint8")
+
+
+def drawing_function(prepare, generator, classes: ClassTable, wrap_pixels: bool) -> Callable:
+    """The graph of `Drawing.draw`: checks, preparation, fused image, `to_pixels`."""
 
     @tf.function(input_signature=[input_specs(prepare, classes)])
     def draw(batch):
@@ -71,7 +82,7 @@ def drawing_function(prepare, generator, classes: ClassTable) -> Callable:
         with tf.control_dependencies(checks):
             prepared = prepare({name: tf.identity(value) for name, value in batch.items()})
         image = tf.cast(generator(prepared, training=False)["image"], "float32")
-        return tf.cast(tf.clip_by_value(tf.round((image + 1.0) * 127.5), 0.0, 255.0), "uint8")
+        return to_pixels(image, wrap_pixels)
 
     return draw
 
@@ -86,11 +97,10 @@ def open_drawing(path: str | Path) -> Drawing:
     folder = RunFolder(path)
     if folder.exists:
         prepare, generator, _ = load_generator(folder)
-        classes = folder.read_classes()
-        draw, names = drawing_function(prepare, generator, classes), input_specs(prepare, classes)
-        return Drawing(
-            lambda batch: draw({name: batch[name] for name in names}), folder.read_config(), classes
-        )
+        classes, config = folder.read_classes(), folder.read_config()
+        draw = drawing_function(prepare, generator, classes, config.data.wrap_pixels)
+        names = input_specs(prepare, classes)
+        return Drawing(lambda batch: draw({name: batch[name] for name in names}), config, classes)
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         versions = [
             p for p in path.iterdir() if p.name.isdecimal() and (p / "saved_model.pb").is_file()

@@ -29,7 +29,7 @@ def export_saved_model(folder: RunFolder, savedmodels_dir: Path, name: str) -> P
     """
     prepare, generator, step = load_generator(folder)
     classes = folder.read_classes()
-    draw = drawing_function(prepare, generator, classes)
+    draw = drawing_function(prepare, generator, classes, folder.read_config().data.wrap_pixels)
     archive = keras.export.ExportArchive()
     archive.track(generator)
     archive.add_endpoint(

@@ -5,6 +5,8 @@ import keras
 from lggan_tf.backbones.load import load_features
 from lggan_tf.config import Config
 from lggan_tf.data.classes import ClassTable
+from lggan_tf.data.local_classes import LocalClasses, local_classes
+from lggan_tf.data.panel_source import exact_groups
 from lggan_tf.data.prepare import Prepare
 from lggan_tf.data.sample import Source
 from lggan_tf.data.sources import open_source
@@ -13,7 +15,7 @@ from lggan_tf.errors import UserError
 from lggan_tf.losses.objective import Objective
 from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
-from lggan_tf.runs.schedule import LinearDecay
+from lggan_tf.runs.schedule import EarlyDecay, LinearDecay
 
 
 def build_source(config: Config, split: str) -> Source:
@@ -30,7 +32,13 @@ def build_source(config: Config, split: str) -> Source:
         town_places=data.town_places,
         cache=data.cache,
         with_instances=data.edges,
+        with_grey=data.bicubic_labels,
     )
+
+
+def build_local_classes(config: Config, classes: ClassTable) -> LocalClasses:
+    """Which sub-generator owns which label id."""
+    return local_classes(classes, config.data.local_classes, config.data.void_is_class)
 
 
 def build_transform(config: Config, classes: ClassTable, training: bool) -> Transform:
@@ -45,13 +53,14 @@ def build_transform(config: Config, classes: ClassTable, training: bool) -> Tran
         edges=data.edges,
         colours=data.semantic_input == "colours",
         palette=classes.palette,
+        grey_table=exact_groups(classes) if data.bicubic_labels else None,
     )
 
 
 def build_prepare(config: Config, classes: ClassTable) -> Prepare:
     """What turns a compact batch into the networks' input."""
     return Prepare(
-        classes.local_table(),
+        build_local_classes(config, classes).table,
         conditions=("source", "semantic") if config.is_cross_view else ("semantic",),
         semantic_input=config.data.semantic_input,
         edges=config.data.edges,
@@ -66,13 +75,23 @@ def build_networks(config: Config, classes: ClassTable):
         `Prepare`, `Generator` and a dict view -> `MultiscaleDiscriminator`.
     """
     model, prepare = config.model, build_prepare(config, classes)
-    if not classes.num_local and model.branches != "global":
+    local = build_local_classes(config, classes)
+    if not local.count and model.branches != "global":
         raise UserError(
             "the class table holds void alone, so the local generator has nothing to draw; add "
             "classes"
         )
+    if config.loss.lambda_class and not local.classified:
+        raise UserError(
+            f"--local_classes={local.count} leaves no class to classify: set --lambda_class=0"
+        )
+    if config.loss.l1_local_slip and local.count < 28:
+        raise UserError(
+            f"--l1_local_slip concerns class image 27, but there are only {local.count}; it "
+            "is for the authors' Cityscapes networks"
+        )
     generator = Generator(
-        classes.num_local,
+        local.count,
         conditions=prepare.conditions,
         filters=model.filters,
         residual_blocks=model.residual_blocks,
@@ -83,7 +102,7 @@ def build_networks(config: Config, classes: ClassTable):
         branches=model.branches,
         merge=model.merge,
         fusion=model.fusion,
-        num_classified=classes.num_local if config.loss.lambda_class else 0,
+        num_classified=local.classified if config.loss.lambda_class else 0,
         initializer=model.initializer,
     )
     multiscale = model.discriminator == "multiscale"
@@ -101,9 +120,13 @@ def build_networks(config: Config, classes: ClassTable):
     return prepare, generator, discriminators
 
 
-def build_objective(config: Config) -> Objective:
+def build_objective(config: Config, classes: ClassTable) -> Objective:
     """The loss terms and their weights."""
-    loss = config.loss
+    loss, target_masks = config.loss, None
+    if loss.l1_local_slip:
+        masks = list(range(build_local_classes(config, classes).count))
+        masks[27] = 26
+        target_masks = tuple(masks)
     return Objective(
         loss.gan_loss,
         loss.lambda_gan,
@@ -114,6 +137,7 @@ def build_objective(config: Config) -> Objective:
         loss.lambda_class,
         loss.lambda_perceptual,
         loss.lambda_tv,
+        target_masks,
     )
 
 
@@ -128,9 +152,11 @@ def build_features(config: Config):
 def build_optimizer(
     config: Config, learning_rate: float, steps_per_epoch: int
 ) -> keras.optimizers.Optimizer:
-    """Adam with the paper's schedule."""
+    """Adam with the paper's schedule, or that of the authors' cross-view code."""
     train = config.train
     schedule = LinearDecay(
         learning_rate, train.epochs * steps_per_epoch, train.decay_epochs * steps_per_epoch
     )
+    if train.early_decay:
+        schedule = EarlyDecay(learning_rate, train.epochs, train.decay_epochs, steps_per_epoch)
     return keras.optimizers.Adam(schedule, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8)

@@ -1,4 +1,8 @@
-"""Checkpoints of a run: every variable of the model, both optimizers and the step."""
+"""Checkpoints of a run: every variable of the model, both optimizers and the step.
+
+One without optimizers, such as an import writes, is a start: training takes what it holds (the
+generator, perhaps discriminators) and makes the rest anew.
+"""
 
 import tensorflow as tf
 
@@ -23,8 +27,8 @@ class Checkpoints:
         if self._complete:
             parts["generator_optimizer"] = model.generator_optimizer
             parts["discriminator_optimizer"] = model.discriminator_optimizer
-        variables = {name: _by_number(part.variables) for name, part in parts.items()}
-        self._checkpoint = tf.train.Checkpoint(step=step, **variables)
+        self._parts = {name: _by_number(part.variables) for name, part in parts.items()}
+        self._checkpoint = tf.train.Checkpoint(step=step, **self._parts)
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, str(folder.checkpoints), max_to_keep=keep
         )
@@ -34,6 +38,13 @@ class Checkpoints:
     def latest(self) -> str | None:
         """The newest checkpoint."""
         return self._manager.latest_checkpoint
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Parts of the model that the newest checkpoint, if it is a start, does not hold."""
+        held = _held(self.latest) if self._complete and self.latest else set()
+        is_start = "generator" in held and not any(name.endswith("_optimizer") for name in held)
+        return tuple(name for name in self._parts if name not in held) if is_start else ()
 
     def save(self) -> str:
         """Saves at the current step.
@@ -58,8 +69,12 @@ class Checkpoints:
         """
         if self.latest is None:
             raise UserError(f"{self._folder.path} has no checkpoint yet; train it first")
+        missing, checkpoint = self.missing, self._checkpoint
+        if missing:
+            held = {name: part for name, part in self._parts.items() if name not in missing}
+            checkpoint = tf.train.Checkpoint(step=self._step, **held)
         try:
-            status = self._checkpoint.restore(self.latest)
+            status = checkpoint.restore(self.latest)
             status.assert_existing_objects_matched()
             if self._complete:
                 status.assert_consumed()
@@ -72,6 +87,14 @@ class Checkpoints:
                 "by another version?"
             ) from error
         return int(self._step.numpy())
+
+
+def _held(path: str) -> set[str]:
+    """Names of the parts in a checkpoint; none if it cannot be read, which `restore` will say."""
+    try:
+        return {name.partition("/")[0] for name, _ in tf.train.list_variables(path)}
+    except (tf.errors.OpError, ValueError, IndexError):
+        return set()
 
 
 def _by_number(variables) -> tf.train.Checkpoint:

@@ -4,6 +4,7 @@ A `Slot` names the tensor and turns it from PyTorch's layout to ours and back. T
 from the modules, so a network of another depth or class count has its own list.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -39,6 +40,12 @@ class Slot:
     index: int | None = None
     to_ours: Permute = _same
     to_theirs: Permute = _same
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        shape = self.variable.shape if self.index is None else self.variable.shape[1:]
+        return int(np.prod(shape))
 
     def read(self) -> np.ndarray:
         """The tensor as the authors store it."""
@@ -142,6 +149,19 @@ def multiscale_discriminator_slots(discriminator) -> list[Slot]:
             suffix = "0.0" if isinstance(layer, SpectralConv2D) else "0"
             slots += _convolution(f"discriminator_{index}.model{number}.{suffix}", layer)
     return slots
+
+
+def module_of(key: str) -> str:
+    """The authors' module that a key belongs to; residual blocks and class heads are one each."""
+    first, second, *_ = key.split(".")
+    if first == "model" or first.startswith("discriminator_"):
+        return f"{first}.{second}"
+    return re.sub(r"^(resnet_blocks|deconv5_)\d+$", r"\1*", first)
+
+
+def state_of(slots: list[Slot]) -> dict[str, np.ndarray]:
+    """The weights under the authors' keys and in their layout; `assign` is the way back."""
+    return {slot.key: slot.read() for slot in slots}
 
 
 def assign(slots: list[Slot], state: Callable[[str, tuple[int, ...]], np.ndarray]) -> None:

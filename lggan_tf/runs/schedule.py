@@ -1,4 +1,4 @@
-"""The paper's learning rate: constant, then linearly to zero."""
+"""The paper's learning rate: constant, then to zero, linearly or in the authors' stairs."""
 
 import keras
 import tensorflow as tf
@@ -27,6 +27,35 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             return tf.constant(self.learning_rate, "float32")
         done = (tf.cast(step, "float32") - self.constant_steps) / self.decay_steps
         return self.learning_rate * (1.0 - tf.clip_by_value(done, 0.0, 1.0))
+
+    def get_config(self):
+        """Constructor arguments."""
+        return vars(self)
+
+
+@keras.saving.register_keras_serializable(package="lggan_tf")
+class EarlyDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """1 - max(0, e + 1 - epochs) / (decay_epochs + 1) of the rate in epoch e, counted from 1.
+
+    What the authors' cross-view code does (spec, section 3): the first stair comes one epoch early,
+    in epoch `epochs`, and the last epoch trains at 0.
+
+    Args:
+        learning_rate: the rate at the start.
+        epochs: epochs at the full rate, the last of which is not.
+        decay_epochs: epochs of the decay.
+        steps_per_epoch: updates in an epoch.
+    """
+
+    def __init__(self, learning_rate: float, epochs: int, decay_epochs: int, steps_per_epoch: int):
+        self.learning_rate, self.epochs = learning_rate, epochs
+        self.decay_epochs, self.steps_per_epoch = decay_epochs, steps_per_epoch
+
+    def __call__(self, step):
+        """The rate of the update after `step` updates."""
+        epoch = 1 + tf.cast(step, "int64") // self.steps_per_epoch
+        stairs = tf.cast(epoch + 1 - self.epochs, "float32") / (self.decay_epochs + 1)
+        return self.learning_rate * (1.0 - tf.clip_by_value(stairs, 0.0, 1.0))
 
     def get_config(self):
         """Constructor arguments."""

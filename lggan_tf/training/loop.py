@@ -17,7 +17,7 @@ from lggan_tf.data.user_errors import raised_as_user_error
 from lggan_tf.errors import UserError
 from lggan_tf.runs.build import build_source, build_transform
 from lggan_tf.runs.checkpoints import Checkpoints
-from lggan_tf.runs.folder import RunFolder
+from lggan_tf.runs.folder import RunFolder, write_atomically
 from lggan_tf.training.build import build_lggan, build_strategy
 from lggan_tf.training.progress import Progress
 from lggan_tf.training.samples import SampleGrid
@@ -61,12 +61,17 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
         step_variable = tf.Variable(
             0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
         )
-    _open_run(config, folder, source.classes)
     checkpoints = Checkpoints(folder, model, step_variable, train_config.keep)
+    missing = checkpoints.missing
+    _open_run(config, folder, source.classes, is_start=bool(missing))
     start = 0
     if checkpoints.latest:
         start = checkpoints.restore()
-        say(f"continuing {folder.path} from step {start}")
+        if missing:
+            write_atomically(folder.config_file, config.to_json())
+            say(f"starting from the weights in {folder.path}; new are {', '.join(missing)}")
+        else:
+            say(f"continuing {folder.path} from step {start}")
     say(_summary(model, source, strategy, total))
 
     batches = training_batches(
@@ -127,14 +132,19 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
     return step
 
 
-def _open_run(config: Config, folder: RunFolder, classes) -> None:
-    """Starts a run, or makes sure that the one in the folder is the same."""
+def _open_run(config: Config, folder: RunFolder, classes, is_start: bool = False) -> None:
+    """Starts a run, or makes sure that the one in the folder is the same.
+
+    Imported weights that have not trained a step yet (`is_start`) may be trained with other data
+    and losses than the import supposed, but not in other networks.
+    """
     if not folder.exists:
         folder.create(config, classes)
         return
     before, now = folder.read_config().to_flat(), config.to_flat()
+    own = vars(config.model) if is_start else now
     for name, value in now.items():
-        if name not in CHANGEABLE and before[name] != value:
+        if name in own and name not in CHANGEABLE and before[name] != value:
             raise UserError(
                 f"{folder.path} holds a run with --{name}={before[name]}, not {value}; give the "
                 f"same flags to "
@@ -148,7 +158,7 @@ def _summary(model, source, strategy, total) -> str:
         sum(d.count_params() for d in model.discriminators.values()),
     )
     return (
-        f"{len(source)} samples, {source.classes.num_local} classes; "
+        f"{len(source)} samples, {model.generator.num_classes} classes; "
         f"G {g / 1e6:.2f} M and D {d / 1e6:.2f} M parameters; "
         f"{strategy.num_replicas_in_sync} device(s); {total} steps"
     )

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lggan_tf.data.panel_source import PanelSource
+from lggan_tf.data.classes import builtin_classes
+from lggan_tf.data.panel_source import PanelSource, exact_groups
 from lggan_tf.errors import UserError
 
 
@@ -48,6 +49,23 @@ def test_grey_values_go_to_the_nearest_ten_and_void_outside(tmp_path):
     labels = PanelSource(tmp_path, "train").load(0)["labels"]
     assert labels.dtype == np.uint8
     assert labels[0].tolist() == [6, 6, 0, 0, 0, 0, 1, 1, 2, 5, 5, 6, 6, 6]
+
+
+def test_grey_values_come_along_when_asked_for(tmp_path):
+    save_panels(tmp_path / "train/x.png", [10, 20, 30], [9, 40, 255])
+    source = PanelSource(tmp_path, "train", "a2g", with_grey=True)
+    sample = source.load(0)
+    assert set(sample) == source.keys == PanelSource(tmp_path, "train").keys | {"grey"}
+    assert (sample["grey"].dtype, sample["grey"][0].tolist()) == (np.uint8, [9, 40, 255])
+    assert sample["labels"][0].tolist() == [0, 3, 6]
+
+
+def test_exact_groups_take_multiples_of_ten_alone():
+    table = exact_groups(builtin_classes("groups"))
+    assert {value: group for value, group in enumerate(table.tolist()) if group != 6} == {
+        10: 0, 20: 1, 30: 2, 40: 3, 50: 4, 60: 5,
+    }  # fmt: skip
+    assert (table.dtype, table.shape) == (np.uint8, (256,))
 
 
 def test_val_is_the_authors_test_folder(data_dir):

@@ -137,6 +137,25 @@ def test_result_spec_is_what_apply_returns(edges, colours, keys):
     assert all(value.flags.c_contiguous for value in result.values())
 
 
+def test_grey_labels_are_resized_bicubically_and_then_looked_up():
+    """Along a border the values in between belong to no class; windows move with the photos."""
+    step = np.full((8, 8), 10, np.uint8)
+    step[:, 4:] = 60
+    table = np.full(256, 6, np.uint8)
+    table[[10, 60]] = 0, 5
+    sample = {"labels": np.zeros((8, 8), np.uint8), "grey": step, "image": np.dstack([step] * 3)}
+    transform = Transform(9, 9, 12, 12, flip=True, grey_table=table)
+    for seed in range(10):
+        result = transform.apply(sample, np.random.default_rng(seed))
+        assert set(result) == {"labels", "image"}
+        np.testing.assert_array_equal(result["labels"], table[result["image"][..., 0]])
+        assert set(np.unique(result["labels"])) == {0, 5, 6}
+    unresized = Transform(8, 8, grey_table=table).apply(sample)["labels"]
+    np.testing.assert_array_equal(unresized, table[step])
+    del sample["grey"]  # a folder of label maps has none
+    assert not Transform(12, 12, grey_table=table).apply(sample)["labels"].any()
+
+
 def test_the_sample_itself_is_not_changed():
     sample = coordinates(6, 6)
     for array in sample.values():

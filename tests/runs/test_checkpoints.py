@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -118,3 +120,63 @@ def test_a_place_that_cannot_be_written(trained, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="cannot save a checkpoint in .*choose another --run_dir"):
         Checkpoints(RunFolder(tmp_path / "file"), trained, step_variable()).save()
+
+
+def held(folder):
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(folder.checkpoints))
+    return {name.partition("/")[0] for name in reader.get_variable_to_shape_map()}
+
+
+# No SPADE, which takes Keras long to build.
+CHEAP = {"global_generator": "resnet", "discriminator": "patch"}
+
+
+@pytest.fixture(scope="module")
+def source(build):
+    return build(seed=1, **CHEAP)
+
+
+@pytest.fixture
+def start(source, tmp_path):
+    """A checkpoint of step 0 without optimizers, as an import writes it; with or without D."""
+
+    def make(with_judges):
+        folder = RunFolder(tmp_path / "start")
+        judges = source.discriminators if with_judges else {}
+        parts = SimpleNamespace(compiled=False, generator=source.generator, discriminators=judges)
+        Checkpoints(folder, parts, step_variable()).save()
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("with_judges", [True, False])
+def test_a_checkpoint_without_optimizers_is_a_start(source, build, start, with_judges):
+    """What it holds is taken, the rest stays as it was made, and the next one holds everything."""
+    folder, fresh = start(with_judges), build(seed=2, **CHEAP)
+    before, checkpoints = everything(fresh), Checkpoints(folder, fresh, step_variable())
+    optimizers = ("generator_optimizer", "discriminator_optimizer")
+    assert checkpoints.missing == (() if with_judges else ("discriminator_semantic",)) + optimizers
+    assert checkpoints.restore() == 0
+    wanted, found = everything(source), everything(fresh)
+    for a, (name, b), old in zip(wanted.values(), found.items(), before.values(), strict=True):
+        is_held = name.startswith("g/") or (with_judges and name.startswith("d_semantic/"))
+        np.testing.assert_array_equal(b, a if is_held else old, err_msg=name)
+        kernels = "kernel" in name and "opt" not in name
+        assert not kernels or np.array_equal(b, old) != is_held, name
+    checkpoints.save()
+    assert {"generator", "discriminator_semantic", *optimizers} <= held(folder)
+    assert Checkpoints(folder, fresh, step_variable()).missing == ()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"filters": 8},
+        # A discriminator in the checkpoint that this model has not.
+        {"discriminator_views": "", "lambda_gan": 0.0, "lambda_feature_matching": 0.0},
+    ],
+)
+def test_a_start_of_another_architecture_is_refused(start, build, changed):
+    with pytest.raises(UserError, match="ckpt-0 does not fit this run"):
+        Checkpoints(start(True), build(**CHEAP | changed), step_variable()).restore()

@@ -71,6 +71,15 @@ REFUSED = {
         "--lambda_perceptual=10 with --perceptual_network=vgg19 needs --perceptual_weights, a "
         "VGG19 weights file; set it, choose another network, or set the weight to 0",
     ),
+    "bicubic labels without grey panels": (
+        {"bicubic_labels": True},
+        "--bicubic_labels is for the grey label panels of --dataset=panels, not for "
+        "--dataset=town_semantic",
+    ),
+    "fewer than no sub-generators": (
+        {"local_classes": -1},
+        "--local_classes=-1 must not be negative",
+    ),
     "an empty batch": ({"global_batch_size": 0}, "--global_batch_size=0 must be at least 1"),
     "no filters": ({"filters": 0}, "--filters=0 must be at least 1"),
     "no hidden channels": ({"spade_hidden": 0}, "--spade_hidden=0 must be at least 1"),

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from lggan_tf.config import Config
 from lggan_tf.runs.build import build_optimizer
-from lggan_tf.runs.schedule import LinearDecay
+from lggan_tf.runs.schedule import EarlyDecay, LinearDecay
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,27 @@ def test_the_optimizers_epochs_become_steps():
         optimizer.apply([tf.zeros([1])])
     assert rates[:11] == pytest.approx([0.8] * 11)
     assert (rates[20], rates[29], rates[30]) == pytest.approx((0.4, 0.04, 0.0))
+
+
+def test_the_authors_stairs_begin_one_epoch_early_and_end_at_zero():
+    """Dayton's 20 + 15 epochs, of three steps: 1, .., 1, 15/16 in epoch 20, .., 0 in epoch 35."""
+    schedule = EarlyDecay(0.5, 20, 15, 3)
+    by_epoch = [[float(schedule(3 * epoch + step)) for step in range(3)] for epoch in range(36)]
+    assert all(len(set(rates)) == 1 for rates in by_epoch)
+    factors = [2 * rates[0] for rates in by_epoch]
+    expected = [1.0] * 19 + [1 - stair / 16 for stair in range(1, 17)] + [0.0]
+    assert factors == pytest.approx(expected)
+    assert float(schedule(tf.constant(3 * 19, tf.int64))) == pytest.approx(0.5 * 15 / 16)
+
+
+def test_the_stairs_make_themselves_again_and_are_a_setting():
+    schedule = EarlyDecay(0.8, 4, 2, 5)
+    copy = EarlyDecay.from_config(schedule.get_config())
+    assert [float(copy(step)) for step in range(31)] == [float(schedule(s)) for s in range(31)]
+    config = Config.from_flat({"epochs": 4, "decay_epochs": 2, "early_decay": True})
+    optimizer = build_optimizer(config, 0.8, steps_per_epoch=5)
+    optimizer.build([keras.Variable([1.0])])
+    optimizer.iterations.assign(15)
+    assert float(optimizer.learning_rate) == pytest.approx(0.8 * 2 / 3)
+    restored = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert isinstance(restored._learning_rate, EarlyDecay)

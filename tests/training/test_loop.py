@@ -242,3 +242,15 @@ def test_pixels_and_grids():
     assert grid.shape == (6, 8, 3)
     assert grid[:2, :3].max() == 0 and grid[:2, 5:].min() == grid[4:, :3].max() == 9
     assert (grid[2:4] == 255).all() and (grid[:, 3:5] == 255).all()
+
+
+def test_imported_weights_may_be_trained_with_other_settings_but_in_no_other_networks(
+    plain, tmp_path, classes
+):
+    folder = RunFolder(tmp_path / "a")
+    folder.create(Config.from_flat(plain | TOWN), classes)
+    other = {"epochs": 9, "data_dir": "d", "lambda_tv": 1.0, "seed": 4}
+    loop._open_run(Config.from_flat(plain | TOWN | other), folder, classes, is_start=True)
+    with pytest.raises(UserError, match="--latent_stride=32, not 64"):
+        changed = Config.from_flat(plain | TOWN | {"latent_stride": 64})
+        loop._open_run(changed, folder, classes, is_start=True)

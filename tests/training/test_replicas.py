@@ -41,7 +41,7 @@ def run(strategy):
         keras.utils.set_random_seed(0)
         model = LGGAN(*build_networks(config, table), config.train.update_order)
         sgd = [keras.optimizers.SGD(0.02, momentum=0.5) for _ in range(2)]
-        model.compile(*sgd, build_objective(config))
+        model.compile(*sgd, build_objective(config, table))
     start = [np.array(v) for v in model.variables]
     data = tf.data.Dataset.from_tensor_slices(batch).batch(4).repeat(2)
     if mode == "fit":

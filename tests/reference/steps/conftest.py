@@ -10,6 +10,13 @@ import pytest
 class AsItIs(keras.layers.Layer):
     """In place of `Prepare`: the reference's images are no 8 bit pictures."""
 
+    def __init__(self, **channels):
+        super().__init__()
+        self._channels, self.conditions = channels, tuple(channels)
+
+    def channels(self, name):
+        return self._channels[name]
+
     def call(self, batch):
         return batch
 

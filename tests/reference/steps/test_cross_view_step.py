@@ -37,7 +37,12 @@ def test_cross_view(
         **rule.rule_state_dict(rule.load_spec(reference.folder / "vgg19_keys.json")),
     )
     discriminators = {view: filled.network for view, filled in cross_discriminators.items()}
-    model = LGGAN(steps.AsItIs(), cross_generator.network, discriminators, "discriminator_first")
+    model = LGGAN(
+        steps.AsItIs(source=3, semantic=3),
+        cross_generator.network,
+        discriminators,
+        "discriminator_first",
+    )
     objective = Objective(
         "cross_entropy",
         lambda_discriminator=0.5,

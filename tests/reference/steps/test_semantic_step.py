@@ -36,7 +36,13 @@ def test_semantic(
     del outputs
     semantic_generator.restore()
 
-    model = LGGAN(steps.AsItIs(), generator, {"semantic": discriminator}, "generator_first", False)
+    model = LGGAN(
+        steps.AsItIs(semantic=batch["semantic"].shape[-1]),
+        generator,
+        {"semantic": discriminator},
+        "generator_first",
+        False,
+    )
     recorded = {}
     objective = Objective(lambda_perceptual=0, target_masks=SLIP[task])
     model.compile(
