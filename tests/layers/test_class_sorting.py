@@ -98,7 +98,9 @@ def test_any_labels(data):
 def test_many_classes_in_the_papers_size(rng, merge, kind):
     """Up to 49 classes in a window, most of the 150 absent from an image."""
     labels = drawn_labels(rng, kind, (2, 24, 17), 150)
-    assert_equal(built(150, merge=merge, dtype="float32"), labels, 1e-5, 1e-4)
+    # The mix adds 4050 products, whose order alone moves float32 by 1e-5; float64 is exact above.
+    output = 1e-5 if merge == "sum" else 3e-5
+    assert_equal(built(150, merge=merge, dtype="float32"), labels, output, 1e-4)
 
 
 @pytest.mark.parametrize("merge", ["sum", "conv"])
