@@ -206,7 +206,8 @@ def test_what_auto_chooses(rng, monkeypatch, num_classes, kind, chosen):
     image = tf.function(layer)(features, labels)
     assert ran == [chosen]
     expected = layer.merge_images(layer.class_images(features, labels))
-    np.testing.assert_allclose(image, expected, atol=2e-5)
+    # What is right is shown elsewhere; here the mix of 450 channels of noise rounds by 3e-5.
+    np.testing.assert_allclose(image, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["noise", "areas"])
