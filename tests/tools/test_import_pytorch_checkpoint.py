@@ -18,6 +18,8 @@ from lggan_tf.runs.build import build_networks
 from lggan_tf.runs.folder import RunFolder
 from lggan_tf.runs.load import load_generator
 
+pytestmark = pytest.mark.slow
+
 TOOL = Path(__file__).parents[2] / "tools" / "import_pytorch_checkpoint.py"
 # What no key tells: size and data set. The town's twelve classes are twelve class heads.
 NOT_TOLD = {
