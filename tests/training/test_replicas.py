@@ -140,14 +140,21 @@ def compared(settings, mode):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("settings", "mode"), [(CROSS_VIEW, "step"), (CROSS_VIEW, "fit"), (SEMANTIC, "step")]
+    ("settings", "mode", "limit"),
+    [
+        (CROSS_VIEW, "step", 1e-5),
+        (CROSS_VIEW, "fit", 1e-5),
+        # SPADE and spectral norms make more of float32's rounding: 7e-5 was seen. Batch norms that
+        # are not synchronised are off by 3e-3.
+        (SEMANTIC, "step", 3e-4),
+    ],
 )
-def test_two_replicas_equal_one_device(settings, mode):
+def test_two_replicas_equal_one_device(settings, mode, limit):
     found = compared(settings, mode)
     assert found["replicas"] == 2 and found["start"] == 0.0
     assert found["slots"] == [2, 2]  # besides one per variable: the step and the rate
     assert found["moved"] > 0.01
-    assert found["apart"][1] < 1e-5, found["apart"]
+    assert found["apart"][1] < limit, found["apart"]
     assert {"class", "tv", "l1", "l1_local", "g_total", "d_total"} <= set(found["one"][0])
     for one, two in zip(found["one"], found["two"], strict=True):
-        assert two == pytest.approx(one, rel=1e-4, abs=1e-6)
+        assert two == pytest.approx(one, rel=10 * limit, abs=1e-6)
