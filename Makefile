@@ -13,6 +13,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGING := setup.cfg setup.py pyproject.toml
 DEMO_MINUTES ?= 8
+# Processes that share the tests; each may need 8 GiB.
+TEST_PROCESSES ?= 2
 DEMO_RUN := runs/town_semantic
 
 .PHONY: demo test test-slow lint clean
@@ -28,10 +30,10 @@ demo: $(VENV)/.installed
 	@echo 'All recipes and settings:                $(BIN)/lggan-train --help'
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n $(TEST_PROCESSES) --dist loadgroup
 
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n $(TEST_PROCESSES) --dist loadgroup
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

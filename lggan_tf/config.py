@@ -93,7 +93,9 @@ class ModelConfig:
         "multiscale", "Kind of the discriminators.", ("multiscale", "patch")
     )
     discriminator_views: str = setting(
-        "semantic", "Comma-separated views judged: semantic (D_s), source (D_i)."
+        "semantic",
+        "Comma-separated discriminators, by what they see beside the image: semantic (D_s), source "
+        "(D_i), image (D_i that sees the image alone, where there is no source view).",
     )
     discriminator_filters: int = setting(64, "Channels of the discriminators' first layer.")
     discriminator_layers: int = setting(
@@ -311,14 +313,15 @@ class Config:
                 f"{data.image_height} x {data.image_width}"
             )
         for view in self.views:
-            if view not in ("semantic", "source"):
+            if view not in ("semantic", "source", "image"):
                 raise UserError(
-                    f"--discriminator_views={model.discriminator_views}: no view is called {view!r}"
+                    f"--discriminator_views={model.discriminator_views}: no view is called "
+                    f"{view!r}; use semantic, source and image"
                 )
             if view == "source" and not self.is_cross_view:
                 raise UserError(
                     f"--discriminator_views names source, but --dataset={data.dataset} has no "
-                    f"source view"
+                    "source view; use image for a discriminator that sees the image alone"
                 )
         if not self.views and (loss.lambda_gan or loss.lambda_feature_matching):
             raise UserError(

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["comparisons"]
 VARIABLE = "LGGAN_SHARED"
+# As the binaries run (`lggan_tf.bin.quiet`); TensorFlow reads it when it is first imported.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def _shared() -> tuple[Path, bool]:
@@ -27,7 +30,16 @@ def shared_dir() -> Path:
 
 
 def pytest_collection_modifyitems(items):
+    """Marks what needs the folder, and says what one process has to run when several share a run.
+
+    That is a file; and all that compares with the authors' networks, which are large and are built
+    once, first of all, as it takes longest.
+    """
+    reference = Path(__file__).parent / "reference"
+    items.sort(key=lambda item: reference not in item.path.parents)
     for item in items:
+        group = reference if reference in item.path.parents else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group)))
         if "shared_dir" in getattr(item, "fixturenames", ()):
             item.add_marker("reference")
 

@@ -55,6 +55,17 @@ class Prepare(keras.layers.Layer):
             return 3
         return self.num_kept + int(self.edges)
 
+    @property
+    def shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Shapes of the generator's input, by name."""
+        conditions = {name: (None, None, None, self.channels(name)) for name in self.conditions}
+        return conditions | {"local_labels": (None, None, None)}
+
+    def judged_shape(self, view: str) -> tuple[int | None, ...]:
+        """Shape of what the discriminator of a view sees: its condition, if any, and an image."""
+        condition = 0 if view == "image" else self.channels(view)
+        return (None, None, None, condition + 3)
+
     def call(self, batch):
         """The compact batch -> the generator's input and, if there is a photo, the target.
 
@@ -64,26 +75,35 @@ class Prepare(keras.layers.Layer):
 
         Returns:
             `semantic` `[B,H,W,S]`, `source` `[B,H,W,3]` float in [-1, 1]; `local_labels` `[B,H,W]`
-            int32; `image` `[B,H,W,3]` float in [-1, 1] if the batch has one.
+            int32; `image` `[B,H,W,3]` float in [-1, 1] if the batch has one. With one-hot maps
+            also `symbols` `[B,H,W]` int32, a number for each combination of `semantic`'s channels,
+            and `symbol_values` `[number of symbols,S]`, those channels.
         """
         labels = tf.cast(batch["labels"], "int32")
         prepared = {"local_labels": tf.gather(tf.constant(self.local_table, "int32"), labels)}
         for name in self.conditions:
-            prepared[name] = (
-                self._semantic(batch, labels) if name == "semantic" else self._scale(batch[name])
-            )
+            if name == "semantic":
+                prepared |= self._semantic(batch, labels)
+            else:
+                prepared[name] = self._scale(batch[name])
         if "image" in batch:
             prepared["image"] = self._scale(batch["image"])
         return prepared
 
     def _semantic(self, batch, labels):
         if self.semantic_input == "colours":
-            return self._scale(batch["colours"])
-        channels = tf.gather(tf.constant(self.channel_table, "int32"), labels)
-        semantic = tf.one_hot(channels, self.num_kept, dtype=self.compute_dtype)
-        if not self.edges:
-            return semantic
-        return tf.concat([semantic, tf.cast(batch["edges"], semantic.dtype)[..., None]], axis=-1)
+            return {"semantic": self._scale(batch["colours"])}
+        symbols = tf.gather(tf.constant(self.channel_table, "int32"), labels)
+        values = tf.one_hot(tf.range(self.num_kept + 1), self.num_kept, dtype=self.compute_dtype)
+        semantic = tf.one_hot(symbols, self.num_kept, dtype=self.compute_dtype)
+        if self.edges:
+            edges = tf.cast(batch["edges"], "int32")
+            semantic = tf.concat([semantic, tf.cast(edges, semantic.dtype)[..., None]], axis=-1)
+            symbols += (self.num_kept + 1) * edges
+            values = tf.concat(
+                [tf.pad(values, [[0, 0], [0, 1]], constant_values=bit) for bit in (0, 1)], axis=0
+            )
+        return {"semantic": semantic, "symbols": symbols, "symbol_values": values}
 
     def _scale(self, picture):
         """uint8 0 to 255 -> [-1, 1]."""

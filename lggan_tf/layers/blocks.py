@@ -1,10 +1,30 @@
-"""Blocks of the ResNet-style parts (spec, section 1). IN is instance normalisation."""
+"""Blocks of the ResNet-style parts (spec, section 1). IN is instance normalisation.
+
+Layers that hold others say in `build` of which shape their variables are: Keras would find out by
+tracing a call, and one within the other, which takes a minute for the whole of LGGAN.
+"""
+
+from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
 
 from lggan_tf.layers.convolution import PaddedConv2D, UpConv2D
+from lggan_tf.layers.label_windows import LabelMap, convolve_ids, label_windows, spread
 from lggan_tf.layers.normalization import instance_norm
+
+
+def build_in_turn(layers: Iterable[keras.layers.Layer], channels: int) -> int:
+    """Creates the variables of layers behind each other and returns the last one's channels.
+
+    Args:
+        layers: layers and blocks that have `filters`.
+        channels: those of the first one's input.
+    """
+    for layer in layers:
+        layer.build((None, None, None, channels))
+        channels = layer.filters
+    return channels
 
 
 class _ConfiguredLayer(keras.layers.Layer):
@@ -14,6 +34,10 @@ class _ConfiguredLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
         self.initializer = initializer
+
+    def build(self, inputs_shape):
+        """Creates the variables."""
+        self.convolution.build(inputs_shape)
 
     def get_config(self):
         """Constructor arguments."""
@@ -31,9 +55,32 @@ class StemBlock(_ConfiguredLayer):
         )
         self.norm = instance_norm()
 
-    def call(self, inputs):
-        """`[B,H,W,C] -> [B,H,W,filters]`."""
-        return tf.nn.relu(self.norm(self.convolution(inputs)))
+    def call(self, inputs, label_map: LabelMap | None = None):
+        """`[B,H,W,C] -> [B,H,W,filters]`.
+
+        Args:
+            inputs: the conditions.
+            label_map: the same by symbols; then the convolution is computed for each distinct
+                window of labels, if they are few. The result is the same.
+        """
+        if label_map is None:
+            convolved = self.convolution(inputs)
+        else:
+            margin = [[0, 0], [3, 3], [3, 3]]
+            windows = label_windows(tf.pad(label_map.symbols, margin, "REFLECT"), 7)
+            convolved = tf.cond(
+                windows.are_few,
+                lambda: self._convolve_by_windows(windows, label_map.values, tf.shape(inputs)),
+                lambda: self.convolution(inputs),
+            )
+        return tf.nn.relu(self.norm(convolved))
+
+    def _convolve_by_windows(self, windows, values, shape):
+        dtype = self.compute_dtype
+        kernel, bias = (tf.cast(w, dtype) for w in (self.convolution.kernel, self.convolution.bias))
+        table = convolve_ids(windows, tf.cast(values, dtype), kernel)
+        table = tf.cast(table + tf.cast(bias, table.dtype), dtype)
+        return tf.reshape(spread(windows, table), tf.concat([shape[:-1], [self.filters]], 0))
 
 
 @keras.saving.register_keras_serializable(package="lggan_tf")
@@ -78,6 +125,10 @@ class ResidualBlock(keras.layers.Layer):
         self.norm_1 = instance_norm()
         self.convolution_2 = PaddedConv2D(filters, 3, pad=1, padding_mode="reflect")
         self.norm_2 = instance_norm()
+
+    def build(self, inputs_shape):
+        """Creates the variables."""
+        build_in_turn([self.convolution_1, self.convolution_2], inputs_shape[-1])
 
     def call(self, inputs):
         """`[B,H,W,filters] -> [B,H,W,filters]`."""

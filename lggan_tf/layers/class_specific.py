@@ -1,14 +1,21 @@
-"""The class-specific parts of the local generator (paper, section 3.2).
+"""The class-specific convolution of the local generator (paper, section 3.2).
 
 F_i = M_i * f' are the features of class i alone, M_i its binary mask. Labels say which class owns a
 pixel: 0 to K - 1, and K ("void") where none does.
 """
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
+from lggan_tf.layers.class_pairs import add_images, class_pairs, l1_of_images, mix_images
+from lggan_tf.layers.class_sums import class_sums
+from lggan_tf.layers.class_windows import class_windows, foreign_share
 from lggan_tf.layers.convolution import PaddedConv2D, pad_images
 from lggan_tf.layers.initializers import class_kernel_initializer
+
+IMPLEMENTATIONS = ("auto", "dense", "sorted")
 
 
 @keras.saving.register_keras_serializable(package="lggan_tf")
@@ -27,6 +34,11 @@ class ClassSpecificConv2D(keras.layers.Layer):
         merge: "sum" adds the class images (cross-view); "conv" mixes their K * filters channels by
             a zero-padded 3x3 convolution and applies the activation again (semantic synthesis).
         initializer: "normal" or "xavier".
+        implementation: "dense" is the definition, K convolutions of the whole image, and runs
+            wherever convolutions do. "sorted" gives the same (`class_sums`) at a cost that follows
+            the pixels, in float32 at least; its shapes depend on the labels, so XLA, TFLite and
+            TPUs cannot have it. "auto" is "sorted", except where "dense" is as fast: for a single
+            class, and for few classes that are mixed like noise. May be set later, too.
     """
 
     def __init__(
@@ -37,16 +49,24 @@ class ClassSpecificConv2D(keras.layers.Layer):
         activation: str = "tanh",
         merge: str = "sum",
         initializer: str = "normal",
+        implementation: str = "auto",
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size={kernel_size} is not odd")
         if merge not in ("sum", "conv"):
             raise ValueError(f"merge={merge!r} is neither 'sum' nor 'conv'")
+        if implementation not in IMPLEMENTATIONS:
+            raise ValueError(f"implementation={implementation!r} is not one of {IMPLEMENTATIONS}")
         self.filters, self.kernel_size, self.num_classes = filters, kernel_size, num_classes
         self.activation = keras.activations.get(activation)
         self.merge, self.initializer = merge, initializer
+        self.implementation = implementation
         if merge == "conv":
-            self.mix = PaddedConv2D(filters, 3, pad=1, initializer=initializer)
+            self.mix = PaddedConv2D(
+                filters, 3, pad=1, initializer=initializer, dtype=self.dtype_policy
+            )
 
     def build(self, features_shape, labels_shape=None):
         """Kernels `[K, k, k, C, filters]` and biases `[K, filters]`, class by class."""
@@ -62,15 +82,51 @@ class ClassSpecificConv2D(keras.layers.Layer):
         if self.merge == "conv":
             self.mix.build((*features_shape[:-1], self.num_classes * self.filters))
 
+    def call(self, features, labels, target=None, target_masks: Sequence[int] | None = None):
+        """The merged image and, with a target, the L1 of the class images that it is made of.
+
+        Args:
+            features: f' `[B,H,W,C]`.
+            labels: `[B,H,W]` int; whatever is no class is void.
+            target: `[B,H,W,filters]` or None.
+            target_masks: for every class the one whose mask its target has; its own if None.
+
+        Returns:
+            I_l `[B,H,W,filters]`; with a target also the sum over classes i of the mean of
+            |I_{l,i} - M_m(i) * target| over pixels and channels, `[B]` in float32 or wider.
+        """
+        labels = self._owners(labels)
+        given = (features, labels, target, target_masks)
+        if self.implementation != "auto":
+            return self._dense(*given) if self.implementation == "dense" else self._sorted(*given)
+        if self.num_classes == 1:
+            return self._dense(*given)
+        # Sorting has a cost for every tap of another class, being dense one for every class and
+        # channel; measured, they meet where this share of the taps is of another class.
+        limit = self.num_classes * (features.shape[-1] + 16) / 1500
+        if limit >= 1 or self.kernel_size == 1:
+            return self._sorted(*given)
+        return tf.cond(
+            foreign_share(labels, self.num_classes, self.kernel_size) > limit,
+            lambda: self._dense(*given),
+            lambda: self._sorted(*given),
+        )
+
+    def class_l1(self, features, labels, target, target_masks=None):
+        """The second result of `call` alone, `[B]`."""
+        return self(features, labels, target=target, target_masks=target_masks)[1]
+
     def class_images(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Features f' `[B,H,W,C]`, labels `[B,H,W]` int -> I_{l,i} `[B,H,W,K,filters]`."""
-        kernels = tf.cast(self.kernels, features.dtype)
-        biases = tf.cast(self.biases, features.dtype)
+        """All I_{l,i}, `[B,H,W,K,filters]`: for looking at them, and the dense implementation."""
+        labels = self._owners(labels)
+        kernels = tf.unstack(tf.cast(self.kernels, features.dtype))
+        biases = tf.unstack(tf.cast(self.biases, features.dtype))
         images = []
-        for i in range(self.num_classes):
-            mask = tf.cast(tf.equal(labels, i), features.dtype)[..., None]
+        for i, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
+            # TFLite knows expand_dims, and of a new axis in brackets only some.
+            mask = tf.expand_dims(tf.cast(tf.equal(labels, i), features.dtype), -1)
             masked = pad_images(features * mask, self.kernel_size // 2, "reflect")
-            images.append(self.activation(tf.nn.conv2d(masked, kernels[i], 1, "VALID") + biases[i]))
+            images.append(self.activation(tf.nn.conv2d(masked, kernel, 1, "VALID") + bias))
         return tf.stack(images, axis=-2)
 
     def merge_images(self, class_images: tf.Tensor) -> tf.Tensor:
@@ -83,14 +139,43 @@ class ClassSpecificConv2D(keras.layers.Layer):
         )
         return self.activation(self.mix(flat))
 
-    def call(self, features, labels, with_class_images=False):
-        """Features f' `[B,H,W,C]`, labels `[B,H,W]` int -> I_l `[B,H,W,filters]`.
+    def _dense(self, features, labels, target, target_masks):
+        images = self.class_images(features, labels)
+        merged = self.merge_images(images)
+        if target is None:
+            return merged
+        wide = _wide(features.dtype)
+        masks = tf.one_hot(labels, self.num_classes, dtype=wide)
+        if target_masks is not None:
+            masks = tf.gather(masks, list(target_masks), axis=-1)
+        distances = tf.cast(images, wide) - masks[..., None] * tf.cast(target, wide)[..., None, :]
+        means = tf.reduce_mean(tf.abs(distances), axis=[1, 2, 4])
+        return merged, tf.reduce_sum(means, axis=-1)
 
-        With `with_class_images` also the class images `[B,H,W,K,filters]`.
-        """
-        class_images = self.class_images(features, labels)
-        merged = self.merge_images(class_images)
-        return (merged, class_images) if with_class_images else merged
+    def _sorted(self, features, labels, target, target_masks):
+        wide, narrow = _wide(features.dtype), features.dtype
+
+        def widened(variable):  # rounded as for the dense convolutions
+            return tf.cast(tf.cast(variable, narrow), wide)
+
+        windows = class_windows(labels, self.num_classes, self.kernel_size)
+        sums = class_sums(tf.cast(features, wide), widened(self.kernels), windows)
+        pairs = class_pairs(sums, widened(self.biases), self.activation, windows, tf.shape(labels))
+        if self.merge == "sum":
+            merged = add_images(pairs)
+        else:
+            mixed = mix_images(pairs, widened(self.mix.kernel)) + widened(self.mix.bias)
+            merged = self.activation(mixed)
+        merged = tf.cast(merged, narrow)
+        if target is None:
+            return merged
+        return merged, l1_of_images(pairs, tf.cast(target, wide), target_masks)
+
+    def _owners(self, labels):
+        # Keras rebuilds a loaded model on float placeholders, whatever the labels were.
+        labels = tf.cast(labels, "int32")
+        is_class = (labels >= 0) & (labels < self.num_classes)
+        return tf.where(is_class, labels, self.num_classes)
 
     def get_config(self):
         """Constructor arguments."""
@@ -101,37 +186,11 @@ class ClassSpecificConv2D(keras.layers.Layer):
             "activation": keras.activations.serialize(self.activation),
             "merge": self.merge,
             "initializer": self.initializer,
+            "implementation": self.implementation,
         }
         return super().get_config() | own
 
 
-@keras.saving.register_keras_serializable(package="lggan_tf")
-class ClassSpecificPooling(keras.layers.Layer):
-    """Mean of each class's masked features over all pixels of the image.
-
-    Not over those of the class: small classes give small logits (spec, section 7, 17).     One
-    weighted sum per pixel; a tensor of K feature maps never exists.
-
-    Args:
-        num_classes: K.
-    """
-
-    def __init__(self, num_classes: int, **kwargs):
-        super().__init__(**kwargs)
-        self.num_classes = num_classes
-
-    def call(self, features, labels):
-        """Features f' `[B,H,W,C]`, labels `[B,H,W]` int -> `[B,K,C]`."""
-        shape = tf.shape(features)
-        pixels = shape[1] * shape[2]
-        # Keras rebuilds a loaded model on float placeholders, whatever the labels were.
-        labels = tf.cast(labels, "int32")
-        masks = tf.one_hot(
-            tf.reshape(labels, [shape[0], pixels]), self.num_classes, dtype=features.dtype
-        )
-        flat = tf.reshape(features, [shape[0], pixels, features.shape[-1]])
-        return tf.matmul(masks, flat, transpose_a=True) / tf.cast(pixels, features.dtype)
-
-    def get_config(self):
-        """Constructor arguments."""
-        return super().get_config() | {"num_classes": self.num_classes}
+def _wide(dtype: tf.DType) -> tf.DType:
+    """What to add up numbers of this type in."""
+    return tf.float64 if dtype == tf.float64 else tf.float32

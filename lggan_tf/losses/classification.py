@@ -8,7 +8,13 @@ def present_classes(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
 
     Ids from num_classes up never count.
     """
-    return tf.reduce_max(tf.one_hot(labels, num_classes, dtype="float32"), axis=[1, 2])
+    batch = tf.shape(labels)[0]
+    first = tf.range(batch)[:, None, None] * num_classes
+    # No one-hot maps: with many classes they would be the largest tensor of a step.
+    is_class = (labels >= 0) & (labels < num_classes)
+    segments = tf.where(is_class, first + labels, -1)
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(labels), segments, batch * num_classes)
+    return tf.cast(tf.reshape(counts, [batch, num_classes]) > 0, "float32")
 
 
 def classification_terms(class_logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

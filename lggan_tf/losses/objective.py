@@ -14,7 +14,7 @@ from lggan_tf.losses.adversarial import multiscale_adversarial_loss
 from lggan_tf.losses.classification import classification_terms
 from lggan_tf.losses.feature_matching import feature_matching_loss
 from lggan_tf.losses.perceptual import perceptual_loss
-from lggan_tf.losses.reconstruction import class_l1_loss, l1_loss, total_variation
+from lggan_tf.losses.reconstruction import l1_loss, total_variation
 
 Judged = dict[str, dict[str, list[list[tf.Tensor]]]]  # view -> image name -> scales of feature maps
 
@@ -31,7 +31,8 @@ class Objective:
     """The loss terms and their weights (defaults: the paper's semantic synthesis, spec, section 6).
 
     The weights are explained in `lggan_tf.config.LossConfig`. `images` in a term: fused, global and
-    local, summed.
+    local, summed. `target_masks`: for every class the one whose mask its target in `l1_local` has;
+    its own if None.
     """
 
     gan_loss: str = "hinge"
@@ -43,7 +44,7 @@ class Objective:
     lambda_class: float = 1.0
     lambda_perceptual: float = 10.0
     lambda_tv: float = 0.0
-    l1_local_slip: bool = False
+    target_masks: tuple[int, ...] | None = None
 
     def term_names(self, views: tuple[str, ...]) -> tuple[str, ...]:
         """Names of all terms with these discriminators, in the order D, G; the totals last."""
@@ -71,7 +72,8 @@ class Objective:
         """G's weighted terms.
 
         Args:
-            outputs: the generator's.
+            outputs: the generator's; with a weight for `l1_local` its `class_l1`, too, for which
+                it was given the photo and `target_masks`.
             target: photo `[B,H,W,3]` in [-1, 1].
             labels: `local_labels` `[B,H,W]`.
             fakes: D's feature maps of the drawn images.
@@ -98,7 +100,7 @@ class Objective:
             losses = [l1_loss(image, target) for image in images.values()]
             terms["l1"] = self.lambda_l1 * tf.add_n(losses) / replicas
         if self.lambda_l1_local:
-            loss = class_l1_loss(outputs["class_images"], labels, target, self.l1_local_slip)
+            loss = tf.reduce_mean(outputs["class_l1"])
             terms["l1_local"] = self.lambda_l1_local * loss / replicas
         if self.lambda_class:
             entropy, count = classification_terms(outputs["class_logits"], labels)

@@ -8,6 +8,7 @@ cross-view discriminator is sigmoid(logits).
 import keras
 import tensorflow as tf
 
+from lggan_tf.layers.blocks import build_in_turn
 from lggan_tf.layers.convolution import PaddedConv2D
 from lggan_tf.layers.normalization import instance_norm
 from lggan_tf.layers.spade import LEAKY_SLOPE
@@ -53,6 +54,10 @@ class PatchDiscriminator(keras.Model):
             if index:
                 self.norms.append(instance_norm())
         self.to_logits = PaddedConv2D(1, **common)
+
+    def build(self, inputs_shape):
+        """Creates the variables."""
+        build_in_turn([*self.convolutions, self.to_logits], inputs_shape[-1])
 
     def call(self, inputs, training=None):
         """`[B,H,W,C]` -> feature maps of every layer, then logits `[B,h,w,1]`."""
@@ -103,6 +108,11 @@ class MultiscaleDiscriminator(keras.Model):
             PatchDiscriminator(filters, num_layers, pad, spectral, initializer)
             for _ in range(num_scales)
         ]
+
+    def build(self, inputs_shape):
+        """Creates the variables."""
+        for scale in self.scales:
+            scale.build(inputs_shape)
 
     def call(self, inputs, training=None):
         """`[B,H,W,C]` -> per scale, the largest first: feature maps, then logits `[B,h,w,1]`."""

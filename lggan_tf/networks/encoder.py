@@ -2,7 +2,8 @@
 
 import keras
 
-from lggan_tf.layers.blocks import DownBlock, ResidualBlock, StemBlock
+from lggan_tf.layers.blocks import DownBlock, ResidualBlock, StemBlock, build_in_turn
+from lggan_tf.layers.label_windows import LabelMap
 
 
 @keras.saving.register_keras_serializable(package="lggan_tf")
@@ -24,9 +25,19 @@ class Encoder(keras.Model):
         self.down = [DownBlock(filters * n, initializer) for n in (2, 4)]
         self.residual = [ResidualBlock(filters * 4) for _ in range(residual_blocks)]
 
-    def call(self, inputs, training=None):
-        """Conditions `[B,H,W,C] -> [B,H/4,W/4,4 filters]`."""
-        x = self.stem(inputs)
+    def build(self, inputs_shape):
+        """Creates the variables."""
+        build_in_turn([self.stem, *self.down, *self.residual], inputs_shape[-1])
+
+    def call(self, inputs, training=None, label_map: LabelMap | None = None):
+        """Conditions `[B,H,W,C] -> [B,H/4,W/4,4 filters]`.
+
+        Args:
+            inputs: the conditions.
+            training: unused, there is no state.
+            label_map: the same by symbols (`StemBlock.call`), or None.
+        """
+        x = self.stem(inputs, label_map=label_map)
         for block in (*self.down, *self.residual):
             x = block(x)
         return x

@@ -8,6 +8,7 @@ for losses and TensorBoard.
 import keras
 import tensorflow as tf
 
+from lggan_tf.layers.label_windows import LabelMap
 from lggan_tf.networks.encoder import Encoder
 from lggan_tf.networks.local_generator import LocalGenerator
 from lggan_tf.networks.resnet_global_generator import ResnetGlobalGenerator
@@ -34,6 +35,9 @@ class Generator(keras.Model):
         fusion: "learned" weight maps, or "uniform", one half each.
         num_classified: classes in the classification head; 0: no head.
         initializer: "normal" or "xavier".
+        implementation: "auto" lets the cost follow what the labels hold (`ClassSpecificConv2D`,
+            `lggan_tf.layers.label_windows`); "dense" computes everything everywhere, which XLA,
+            TFLite and TPUs need. The result is the same. May be set later, too.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Generator(keras.Model):
         fusion: str = "learned",
         num_classified: int = 0,
         initializer: str = "xavier",
+        implementation: str = "auto",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -69,11 +74,13 @@ class Generator(keras.Model):
             "num_classified": num_classified,
             "initializer": initializer,
         }
+        if implementation not in ("auto", "dense"):
+            raise ValueError(f"implementation={implementation!r} is neither 'auto' nor 'dense'")
         self.num_classes, self.conditions = num_classes, tuple(conditions)
         self.branches, self.fusion = branches, fusion
         in_encoder = residual_blocks_in == "encoder"
-        uses_spade = global_generator == "spade" and branches != "local"
-        self.side_multiple = latent_stride if uses_spade else 4
+        self.uses_spade = global_generator == "spade" and branches != "local"
+        self.side_multiple = latent_stride if self.uses_spade else 4
         self.encoder = Encoder(filters, residual_blocks if in_encoder else 0, initializer)
         if branches != "local":
             self.global_generator = (
@@ -92,23 +99,70 @@ class Generator(keras.Model):
             )
         if branches == "both" and fusion == "learned":
             self.weight_map = WeightMapGenerator(filters, initializer)
+        self.implementation = implementation
 
-    def call(self, inputs, training=None):
+    @property
+    def implementation(self) -> str:
+        """See the constructor."""
+        return self._implementation
+
+    @implementation.setter
+    def implementation(self, value: str):
+        self._implementation = value
+        if self.branches != "global":
+            self.local_generator.class_convolution.implementation = value
+
+    def build(self, inputs_shape: dict[str, tuple[int | None, ...]]):
+        """Creates the variables for an input of these shapes, by name.
+
+        Keras makes a signature of all of them when it saves, so `local_labels` is one.
+        """
+        channels = sum(inputs_shape[name][-1] for name in self.conditions)
+        conditions = (None, None, None, channels)
+        self.encoder.build(conditions)
+        encoded = (None, None, None, 4 * self.encoder.filters)
+        if self.branches != "local":
+            with_conditions = {"conditions_shape": conditions} if self.uses_spade else {}
+            self.global_generator.build(encoded, **with_conditions)
+        if self.branches != "global":
+            self.local_generator.build(encoded)
+        if self.branches == "both" and self.fusion == "learned":
+            self.weight_map.build(encoded)
+
+    def call(self, inputs, training=None, target=None, target_masks=None):
         """Conditions and `local_labels` -> dict of float tensors.
+
+        Args:
+            inputs: the conditions and `local_labels`; with `symbols` `[B,H,W]` int32 and
+                `symbol_values` `[S,C]`, a map of labels once more as `LabelMap` has it, what
+                depends on it alone is computed for each distinct window of labels.
+            training: whether batch statistics and power iterations move.
+            target: photo `[B,H,W,3]` that the class images are compared with, or None.
+            target_masks: whose mask a class's target has (`ClassSpecificConv2D.call`).
 
         Returns:
             `image` `[B,H,W,3]`, the fused image, and with the branches that exist: `image_global`,
-            `image_local` `[B,H,W,3]`, `weight_global`, `weight_local` `[B,H,W,1]`, `class_images`
-            `[B,H,W,K,3]`, `class_logits`.
+            `image_local` `[B,H,W,3]`, `weight_global`, `weight_local` `[B,H,W,1]`, `class_logits`,
+            with a target `class_l1` `[B]`.
         """
         conditions = tf.concat([inputs[name] for name in self.conditions], axis=-1)
         self._check_sides(conditions)
-        encoded = self.encoder(conditions, training=training)
+        label_map = self._label_map(inputs)
+        encoded = self.encoder(conditions, training=training, label_map=label_map)
         outputs = {}
         if self.branches != "local":
-            outputs["image_global"] = self.global_generator(encoded, conditions, training=training)
+            labels = {"label_map": label_map} if self.uses_spade else {}
+            outputs["image_global"] = self.global_generator(
+                encoded, conditions, training=training, **labels
+            )
         if self.branches != "global":
-            outputs |= self.local_generator(encoded, inputs["local_labels"], training=training)
+            outputs |= self.local_generator(
+                encoded,
+                inputs["local_labels"],
+                training=training,
+                target=target,
+                target_masks=target_masks,
+            )
         if self.branches != "both":
             return outputs | {"image": outputs[f"image_{self.branches}"]}
         if self.fusion == "learned":
@@ -117,6 +171,15 @@ class Generator(keras.Model):
             half = tf.fill(tf.shape(conditions[..., :1]), tf.cast(0.5, conditions.dtype))
             outputs |= {"weight_local": half, "weight_global": half}
         return outputs | {"image": fuse(outputs)}
+
+    def _label_map(self, inputs) -> LabelMap | None:
+        """The conditions by symbols, if labels are all that they tell."""
+        if self.implementation == "dense" or self.conditions != ("semantic",):
+            return None
+        if "symbols" not in inputs:
+            return None
+        # Keras rebuilds a loaded model on float placeholders, whatever the symbols were.
+        return LabelMap(tf.cast(inputs["symbols"], "int32"), inputs["symbol_values"])
 
     def _check_sides(self, conditions: tf.Tensor) -> None:
         for name, side in (("height", conditions.shape[1]), ("width", conditions.shape[2])):
@@ -128,7 +191,7 @@ class Generator(keras.Model):
 
     def get_config(self):
         """Constructor arguments."""
-        return super().get_config() | self._settings
+        return super().get_config() | self._settings | {"implementation": self.implementation}
 
 
 def fuse(outputs: dict[str, tf.Tensor]) -> tf.Tensor:

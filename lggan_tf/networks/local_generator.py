@@ -2,8 +2,9 @@
 
 import keras
 
-from lggan_tf.layers.blocks import ResidualBlock, UpBlock
-from lggan_tf.layers.class_specific import ClassSpecificConv2D, ClassSpecificPooling
+from lggan_tf.layers.blocks import ResidualBlock, UpBlock, build_in_turn
+from lggan_tf.layers.class_pooling import ClassSpecificPooling
+from lggan_tf.layers.class_specific import ClassSpecificConv2D
 from lggan_tf.layers.initializers import kernel_initializer
 
 
@@ -47,19 +48,38 @@ class LocalGenerator(keras.Model):
                 num_classified, kernel_initializer=kernel_initializer(initializer)
             )
 
-    def call(self, encoded, labels, training=None):
+    def build(self, encoded_shape):
+        """Creates the variables."""
+        channels = build_in_turn([*self.residual, *self.up], encoded_shape[-1])
+        self.class_convolution.build((None, None, None, channels))
+        if self.num_classified:
+            self.classifier.build((None, None, channels))
+
+    def call(self, encoded, labels, training=None, target=None, target_masks=None):
         """E(S) `[B,H/4,W/4,4 filters]`, labels `[B,H,W]` int -> dict.
 
+        Args:
+            encoded: E(S).
+            labels: who owns each pixel.
+            training: unused, there is no state.
+            target: `[B,H,W,3]`, what the class images are compared with, or None.
+            target_masks: whose mask a class's target has (`ClassSpecificConv2D.call`).
+
         Returns:
-            `image_local` `[B,H,W,3]` (a sum of tanh leaves [-1, 1]); `class_images` `[B,H,W,K,3]`;
-            with a classification head `class_logits` `[B,num_classified,num_classified]`, row i of
-            class i's features.
+            `image_local` `[B,H,W,3]` (a sum of tanh leaves [-1, 1]); with a target `class_l1`
+            `[B]`, the sum over classes of mean |I_{l,i} - M_i * target|; with a classification head
+            `class_logits` `[B,num_classified,num_classified]`, row i of class i's features.
         """
         x = encoded
         for block in (*self.residual, *self.up):
             x = block(x)
-        image, class_images = self.class_convolution(x, labels, with_class_images=True)
-        outputs = {"image_local": image, "class_images": class_images}
+        if target is None:
+            outputs = {"image_local": self.class_convolution(x, labels)}
+        else:
+            image, class_l1 = self.class_convolution(
+                x, labels, target=target, target_masks=target_masks
+            )
+            outputs = {"image_local": image, "class_l1": class_l1}
         if self.num_classified:
             pooled = self.pooling(x, labels)[:, : self.num_classified]
             outputs["class_logits"] = self.classifier(pooled)

@@ -3,9 +3,10 @@
 import keras
 import tensorflow as tf
 
-from lggan_tf.layers.blocks import DownBlock
+from lggan_tf.layers.blocks import DownBlock, build_in_turn
 from lggan_tf.layers.convolution import PaddedConv2D
-from lggan_tf.layers.spade import LEAKY_SLOPE, SPADEResnetBlock
+from lggan_tf.layers.label_windows import LabelMap
+from lggan_tf.layers.spade import LEAKY_SLOPE, SPADEResnetBlock, spade_windows
 
 # Channels of the seven blocks in units of `filters`, input of the first one aside.
 WIDTHS = (16, 16, 16, 8, 4, 2, 1)
@@ -54,22 +55,42 @@ class SpadeGlobalGenerator(keras.Model):
         ]
         self.to_image = PaddedConv2D(3, 3, pad=1, initializer=initializer)
 
-    def call(self, encoded, conditions=None, training=None):
+    def build(self, encoded_shape, conditions_shape=None):
+        """Creates the variables."""
+        channels = build_in_turn(self.down, encoded_shape[-1])
+        for block in self.blocks:
+            block.build((None, None, None, channels), conditions_shape)
+            channels = block.filters
+        self.to_image.build((None, None, None, channels))
+
+    def call(self, encoded, conditions=None, training=None, label_map: LabelMap | None = None):
         """E(S) `[B,H/4,W/4,4 filters]`, conditions S `[B,H,W,C]` -> I_g `[B,H,W,3]` in [-1, 1].
 
         Maps are made smaller by taking the top left pixel of each cell, as PyTorch's nearest does.
+
+        Args:
+            encoded: E(S).
+            conditions: S.
+            training: whether batch statistics and power iterations move.
+            label_map: the same S by symbols, for SPADE by distinct windows, or None.
         """
         x = encoded
         for block in self.down:
             x = block(x)
         step = self.latent_stride // 16
         x = x[:, ::step, ::step]
-        stride = self.latent_stride
+        stride, windows = self.latent_stride, {}
         for index, block in enumerate(self.blocks):
             if index in self.doubled:
                 x = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
                 stride //= 2
-            x = block(x, conditions[:, ::stride, ::stride], training=training)
+            if stride not in windows:
+                small = label_map and label_map._replace(
+                    symbols=label_map.symbols[:, ::stride, ::stride]
+                )
+                windows[stride] = spade_windows(small)
+            semantic = conditions[:, ::stride, ::stride]
+            x = block(x, semantic, training=training, windows=windows[stride])
         return tf.tanh(self.to_image(tf.nn.leaky_relu(x, LEAKY_SLOPE)))
 
     def get_config(self):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from lggan_tf.layers.blocks import UpBlock
+from lggan_tf.layers.blocks import UpBlock, build_in_turn
 from lggan_tf.layers.convolution import PaddedConv2D
 
 
@@ -21,6 +21,10 @@ class WeightMapGenerator(keras.Model):
         self.filters, self.initializer = filters, initializer
         self.up = [UpBlock(filters * 2, initializer), UpBlock(filters, initializer)]
         self.to_weights = PaddedConv2D(2, 1, initializer=initializer)
+
+    def build(self, encoded_shape):
+        """Creates the variables."""
+        build_in_turn([*self.up, self.to_weights], encoded_shape[-1])
 
     def call(self, encoded, training=None):
         """E(S) `[B,H/4,W/4,4 filters]` -> `weight_local`, `weight_global` `[B,H,W,1]`, sum 1."""

@@ -69,7 +69,7 @@ def build_prepare(config: Config, classes: ClassTable) -> Prepare:
 
 
 def build_networks(config: Config, classes: ClassTable):
-    """G and the discriminators by view, as the config says.
+    """G and the discriminators by view, as the config says, with their variables.
 
     Returns:
         `Prepare`, `Generator` and a dict view -> `MultiscaleDiscriminator`.
@@ -117,12 +117,19 @@ def build_networks(config: Config, classes: ClassTable):
         )
         for view in config.views
     }
+    generator.build(prepare.shapes)
+    for view, discriminator in discriminators.items():
+        discriminator.build(prepare.judged_shape(view))
     return prepare, generator, discriminators
 
 
-def build_objective(config: Config) -> Objective:
+def build_objective(config: Config, classes: ClassTable) -> Objective:
     """The loss terms and their weights."""
-    loss = config.loss
+    loss, target_masks = config.loss, None
+    if loss.l1_local_slip:
+        masks = list(range(build_local_classes(config, classes).count))
+        masks[27] = 26
+        target_masks = tuple(masks)
     return Objective(
         loss.gan_loss,
         loss.lambda_gan,
@@ -133,7 +140,7 @@ def build_objective(config: Config) -> Objective:
         loss.lambda_class,
         loss.lambda_perceptual,
         loss.lambda_tv,
-        loss.l1_local_slip,
+        target_masks,
     )
 
 

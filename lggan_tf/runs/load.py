@@ -24,8 +24,5 @@ def load_generator(folder: RunFolder):
         UserError: no run, no checkpoint, or one that does not fit.
     """
     prepare, generator, _ = build_networks(folder.read_config(), folder.read_classes())
-    side = max(generator.side_multiple, 32)
-    inputs = {n: tf.zeros([1, side, side, prepare.channels(n)]) for n in prepare.conditions}
-    generator(inputs | {"local_labels": tf.zeros([1, side, side], "int32")})
     step = Checkpoints(folder, GeneratorOnly(generator), tf.Variable(0, dtype=tf.int64)).restore()
     return prepare, generator, step

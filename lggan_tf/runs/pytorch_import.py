@@ -90,23 +90,19 @@ def parameter_counts(slots: list[pytorch_names.Slot]) -> dict[str, int]:
 
 
 def _networks(parts: Parts, config: Config, classes: ClassTable):
-    """Our networks of the parts, with all variables, and the slots of each part."""
-    prepare, generator, discriminators = build_networks(config, classes)
+    """Our networks of the parts, and the slots of each part."""
+    _, generator, discriminators = build_networks(config, classes)
     for name, part in parts.items():
         if name != "generator" and name.removeprefix("discriminator_") not in discriminators:
             raise UserError(
                 f"{part.state.file} is a {name.replace('_', ' for the view ')}, which "
                 f"--discriminator_views={config.model.discriminator_views} leaves out"
             )
-    side = max(generator.side_multiple, 32)
-    inputs = {n: tf.zeros([1, side, side, prepare.channels(n)]) for n in prepare.conditions}
-    generator(inputs | {"local_labels": tf.zeros([1, side, side], "int32")})
     networks = SimpleNamespace(compiled=False, generator=generator, discriminators={})
     slots = {"generator": pytorch_names.generator_slots(generator)}
     for view, discriminator in discriminators.items():
         name = f"discriminator_{view}"
         if name in parts:
-            discriminator(tf.zeros([1, side, side, prepare.channels(view) + 3]))
             networks.discriminators[view] = discriminator
             slots[name] = _DISCRIMINATOR_SLOTS[parts[name].found.kind](discriminator)
     return networks, slots

@@ -52,7 +52,7 @@ def build_lggan(config: Config, classes: ClassTable, steps_per_epoch: int) -> LG
     model.compile(
         build_optimizer(config, train.generator_learning_rate, steps_per_epoch),
         build_optimizer(config, train.discriminator_learning_rate, steps_per_epoch),
-        build_objective(config),
+        build_objective(config, classes),
         features,
     )
     return model

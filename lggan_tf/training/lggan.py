@@ -24,7 +24,8 @@ class LGGAN(keras.Model):
     Args:
         prepare: from the compact batch to what the networks see.
         generator: E, G_g, G_l and G_w.
-        discriminators: view -> discriminator; "semantic" is D_s, "source" is D_i. May be empty.
+        discriminators: view -> discriminator; "semantic" is D_s, "source" is D_i, "image" is a
+            D_i that sees no condition. May be empty.
         update_order: "discriminator_first" (one forward pass serves both updates; the authors'
             cross-view) or "generator_first" (D then judges a second pass of the updated G; the
             authors' semantic synthesis).
@@ -71,6 +72,9 @@ class LGGAN(keras.Model):
             ValueError: the objective has a perceptual term and there is no feature network.
         """
         super().compile(optimizer=generator_optimizer, **{"jit_compile": False} | kwargs)
+        if self.jit_compile:
+            # XLA has no shapes that depend on labels.
+            self.generator.implementation = "dense"
         self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
         self.objective = objective or Objective()
         if self.objective.lambda_perceptual and features is None:
@@ -123,26 +127,16 @@ class LGGAN(keras.Model):
         return [v for d in self.discriminators.values() for v in d.trainable_variables]
 
     def build(self, input_shape=None):
-        """Creates all variables, on one image that every network takes."""
-        if self.built:
-            return
-        side = max(self.generator.side_multiple, 32)
-        dtype = self.compute_dtype
-        inputs = {
-            name: tf.zeros([1, side, side, self.prepare.channels(name)], dtype)
-            for name in self.prepare.conditions
-        }
-        inputs["local_labels"] = tf.zeros([1, side, side], "int32")
-        image = self.generator(inputs, training=False)["image"]
+        """Creates all variables that do not exist yet."""
+        if not self.generator.built:
+            self.generator.build(self.prepare.shapes)
         for view, discriminator in self.discriminators.items():
-            discriminator(tf.concat([inputs[view], image], axis=-1), training=False)
-        self.built = True
+            if not discriminator.built:
+                discriminator.build(self.prepare.judged_shape(view))
 
     def call(self, batch, training=None):
-        """The compact batch -> the generator's outputs (`Generator.call`) but the class images."""
-        outputs = dict(self.generator(self._networks_input(self.prepare(batch)), training=training))
-        outputs.pop("class_images", None)
-        return outputs
+        """The compact batch -> the generator's outputs (`Generator.call`)."""
+        return self.generator(self._networks_input(self.prepare(batch)), training=training)
 
     def step(self, batch) -> dict[str, tf.Tensor]:
         """One update of D and of G on a device's part of the batch.
@@ -155,7 +149,7 @@ class LGGAN(keras.Model):
         discriminator_first = self.update_order == "discriminator_first"
         tape, terms = tf.GradientTape(), {}
         with tape:
-            outputs = self.generator(inputs, training=True)
+            outputs = self.generator(inputs, training=True, **self._class_targets(prepared))
         if discriminator_first:
             terms |= self._update_discriminators(prepared, outputs)
         with tape:
@@ -176,7 +170,9 @@ class LGGAN(keras.Model):
     def test_step(self, data):
         """The same terms without an update, all networks in inference mode."""
         prepared = self.prepare(data)
-        outputs = self.generator(self._networks_input(prepared), training=False)
+        outputs = self.generator(
+            self._networks_input(prepared), training=False, **self._class_targets(prepared)
+        )
         own = self._generator_terms(prepared, outputs, training=False)
         terms = own | {"g_total": tf.add_n(list(own.values()))}
         if self.discriminators:
@@ -193,6 +189,12 @@ class LGGAN(keras.Model):
 
     def _networks_input(self, prepared):
         return {name: value for name, value in prepared.items() if name != "image"}
+
+    def _class_targets(self, prepared):
+        """What the generator compares its class images with, if a loss asks for that."""
+        if not self.objective.lambda_l1_local:
+            return {}
+        return {"target": prepared["image"], "target_masks": self.objective.target_masks}
 
     def _generator_terms(self, prepared, outputs, training):
         images = drawn_images(outputs)
@@ -234,9 +236,7 @@ class LGGAN(keras.Model):
                 shown = [images[name] for name in group] + (
                     [prepared["image"]] if with_real else []
                 )
-                shown = [
-                    tf.concat([prepared[view], tf.cast(x, prepared[view].dtype)], -1) for x in shown
-                ]
+                shown = [_seen(view, prepared, x) for x in shown]
                 scales = discriminator(tf.concat(shown, 0), training=training)
                 parts = [[tf.split(maps, len(shown)) for maps in scale] for scale in scales]
                 opinions = [
@@ -272,3 +272,10 @@ class LGGAN(keras.Model):
         own = {name: restore(config.pop(name)) for name in ("prepare", "generator")}
         views = config.pop("discriminators")
         return cls(**own, discriminators={view: restore(d) for view, d in views.items()}, **config)
+
+
+def _seen(view, prepared, image):
+    """What the discriminator of a view sees, `[B,H,W,C]`: its condition, if any, and the image."""
+    if view == "image":
+        return image
+    return tf.concat([prepared[view], tf.cast(image, prepared[view].dtype)], axis=-1)

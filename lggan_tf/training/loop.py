@@ -180,14 +180,15 @@ def _check_finite(terms: dict[str, float], step: int, names: list[str]) -> None:
             )
 
 
-def _write_scalars(model, terms: dict[str, float], speed: float, step: int) -> None:
+def _write_scalars(model, terms: dict[str, float], speed: float | None, step: int) -> None:
     for name, value in terms.items():
         tf.summary.scalar(f"loss/{name}", value, step)
     tf.summary.scalar("learning_rate/generator", model.generator_optimizer.learning_rate, step)
     tf.summary.scalar(
         "learning_rate/discriminator", model.discriminator_optimizer.learning_rate, step
     )
-    tf.summary.scalar("images_per_second", speed, step)
+    if speed is not None:
+        tf.summary.scalar("images_per_second", speed, step)
 
 
 def _write_samples(samples: SampleGrid, folder: RunFolder, draw, step: int) -> None:

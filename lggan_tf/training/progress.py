@@ -34,24 +34,29 @@ class Progress:
         self._total, self._batch_size, self._say = total, batch_size, say
         self._limit = limit_minutes * 60 if limit_minutes else float("inf")
         self._start = self._mark = time.monotonic()
-        self._marked_step = step
+        self._first = self._marked_step = step
 
     @property
     def out_of_time(self) -> bool:
         """Whether the limit is reached."""
         return time.monotonic() - self._start >= self._limit
 
-    def report(self, step: int, epoch: int, epochs: int, terms: dict[str, float]) -> float:
-        """Prints a line and returns images per second since the last one."""
+    def report(self, step: int, epoch: int, epochs: int, terms: dict[str, float]) -> float | None:
+        """Prints a line and returns images per second since the last one.
+
+        None for the first step alone: it contains the making of the graph and says nothing about
+        speed.
+        """
         now = time.monotonic()
-        steps = max(step - self._marked_step, 1)
-        seconds_per_step = (now - self._mark) / steps
+        steps, seconds = step - self._marked_step, now - self._mark
+        is_first = self._marked_step == self._first and steps == 1
         self._mark, self._marked_step = now, step
-        speed = self._batch_size / seconds_per_step
-        left = min((self._total - step) * seconds_per_step, self._limit - (now - self._start))
         losses = " ".join(f"{name} {value:.3g}" for name, value in terms.items())
-        self._say(
-            f"step {step}/{self._total} epoch {epoch}/{epochs} | {losses} | {speed:.1f} images/s, "
-            f"{duration(left)} left"
-        )
+        head = f"step {step}/{self._total} epoch {epoch}/{epochs} | {losses} | "
+        if is_first:
+            self._say(f"{head}{duration(seconds)} for the first step, which builds the graph")
+            return None
+        speed = self._batch_size * steps / seconds
+        left = min((self._total - step) * seconds / steps, self._limit - (now - self._start))
+        self._say(f"{head}{speed:.1f} images/s, {duration(left)} left")
         return speed

@@ -16,7 +16,7 @@ def pictures(*values):
 
 def test_one_hot_has_a_channel_per_label():
     prepared = Prepare(TABLE)({"labels": LABELS})
-    assert set(prepared) == {"semantic", "local_labels"}
+    assert set(prepared) == {"semantic", "symbols", "symbol_values", "local_labels"}
     expected = np.eye(4).reshape(1, 2, 2, 4)
     np.testing.assert_array_equal(prepared["semantic"], expected)
     assert prepared["semantic"].dtype == tf.float32
@@ -48,6 +48,18 @@ def test_dropped_labels_have_no_channel():
     other = Prepare(TABLE, dropped_labels=(2, 0))({"labels": LABELS})
     np.testing.assert_array_equal(other["semantic"][0], [[[0, 0], [1, 0]], [[0, 0], [0, 1]]])
     np.testing.assert_array_equal(other["local_labels"], prepared["local_labels"])
+
+
+@pytest.mark.parametrize("edges", [False, True])
+@pytest.mark.parametrize("dropped", [(), (0,), (2, 0)])
+def test_symbols_stand_for_the_channels_of_a_pixel(edges, dropped):
+    labels = np.arange(8, dtype="uint8").reshape(1, 2, 4) % 4
+    prepare = Prepare(TABLE, edges=edges, dropped_labels=dropped)
+    given = {"edges": np.arange(8, dtype="uint8").reshape(1, 2, 4) // 4} if edges else {}
+    prepared = prepare({"labels": labels} | given)
+    told = tf.gather(prepared["symbol_values"], prepared["symbols"])
+    np.testing.assert_array_equal(told, prepared["semantic"])
+    assert prepared["symbols"].dtype == tf.int32 and told.dtype == tf.float32
 
 
 def test_pictures_are_scaled():

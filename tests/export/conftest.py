@@ -42,8 +42,6 @@ def make_run(path, kind, step):
     classes = ClassTable(("sky", "road", "void", "tree"), colours, (2,))
     config = Config.from_flat(COMMON | KINDS[kind]).check()
     prepare, generator, _ = build_networks(config, classes)
-    zeros = {name: tf.zeros([1, 32, 32, prepare.channels(name)]) for name in prepare.conditions}
-    generator(zeros | {"local_labels": tf.zeros([1, 32, 32], "int32")})
     rng = np.random.default_rng(0)
     for variable in generator.variables:
         fan_in = max(1, int(np.prod(variable.shape[:-1])))

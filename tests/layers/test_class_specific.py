@@ -4,7 +4,9 @@ import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from lggan_tf.layers.class_specific import ClassSpecificConv2D, ClassSpecificPooling
+from lggan_tf.layers.class_specific import IMPLEMENTATIONS, ClassSpecificConv2D
+
+each_implementation = pytest.mark.parametrize("implementation", ["dense", "sorted"])
 
 
 def slow_class_images(features, labels, kernels, biases):
@@ -37,12 +39,13 @@ def built(num_classes, channels=2, filters=3, size=3, seed=0, **settings):
 
 
 def check(layer, features, labels):
-    merged, images = layer(features, labels, with_class_images=True)
     expected = slow_class_images(features, labels, np.array(layer.kernels), np.array(layer.biases))
+    images = layer.class_images(features, labels)
     assert images.shape == expected.shape
     np.testing.assert_allclose(images, expected, atol=1e-5)
-    np.testing.assert_allclose(merged, expected.sum(axis=-2), atol=1e-5)
-    np.testing.assert_allclose(layer(features, labels), merged, atol=1e-6)
+    for layer.implementation in IMPLEMENTATIONS:
+        merged = layer(features, labels)
+        np.testing.assert_allclose(merged, expected.sum(axis=-2), atol=1e-5)
 
 
 @pytest.mark.parametrize("num_classes", [1, 3, 7])
@@ -87,7 +90,7 @@ def test_an_absent_class_is_its_constant(rng):
     labels = rng.choice([0, 2, 3], size=(2, 9, 9)).astype("int32")
     layer = built(3, size=7)
     first, second = (
-        layer(rng.normal(size=(2, 9, 9, 2)).astype("float32"), labels, with_class_images=True)[1]
+        layer.class_images(rng.normal(size=(2, 9, 9, 2)).astype("float32"), labels)
         for _ in range(2)
     )
     constant = np.tanh(np.array(layer.biases)[1])
@@ -102,24 +105,26 @@ def test_a_class_spills_half_a_kernel_over_its_border(rng):
     labels[:, 7:9, 7:9] = 0
     layer = built(2, size=7)
     features = rng.normal(size=(1, 16, 16, 2)).astype("float32")
-    image = layer(features, labels, with_class_images=True)[1][0, ..., 0, :].numpy()
+    image = layer.class_images(features, labels)[0, ..., 0, :].numpy()
     differs = np.abs(image - np.tanh(np.array(layer.biases)[0])).max(axis=-1) > 1e-6
     expected = np.zeros((16, 16), bool)
     expected[4:12, 4:12] = True
     np.testing.assert_array_equal(differs, expected)
 
 
-def test_merge_by_sum_leaves_the_range_of_one_image():
+@each_implementation
+def test_merge_by_sum_leaves_the_range_of_one_image(implementation):
     """Three classes, absent, each tanh(3): no tanh follows the sum."""
-    layer = built(3, filters=2)
+    layer = built(3, filters=2, implementation=implementation)
     layer.biases.assign(np.full((3, 2), 3.0))
     merged = layer(tf.ones([1, 4, 4, 2]), tf.fill([1, 4, 4], 3))
     np.testing.assert_allclose(merged, np.full((1, 4, 4, 2), 3 * np.tanh(3)), rtol=1e-6)
 
 
-def test_merge_by_convolution_reads_class_major_channels(rng):
+@each_implementation
+def test_merge_by_convolution_reads_class_major_channels(rng, implementation):
     """The mix's input channel filters * i + c is channel c of class i."""
-    layer = built(4, filters=3, merge="conv")
+    layer = built(4, filters=3, merge="conv", implementation=implementation)
     features = rng.normal(size=(2, 6, 7, 2)).astype("float32")
     labels = rng.integers(0, 5, size=(2, 6, 7)).astype("int32")
     kernel = np.zeros(layer.mix.kernel.shape, "float32")
@@ -127,13 +132,14 @@ def test_merge_by_convolution_reads_class_major_channels(rng):
     for output, (i, c) in enumerate([(2, 1), (0, 2), (3, 0)]):
         kernel[1, 1, 3 * i + c, output] = 2.0
     layer.mix.kernel.assign(kernel)
-    merged, images = layer(features, labels, with_class_images=True)
+    merged, images = layer(features, labels), layer.class_images(features, labels)
     picked = np.stack([images[..., 2, 1], images[..., 0, 2], images[..., 3, 0]], axis=-1)
     np.testing.assert_allclose(merged, np.tanh(2 * picked + np.array(layer.mix.bias)), atol=1e-6)
 
 
-def test_merge_by_convolution_equals_the_slow_way(rng, slow_convolution):
-    layer = built(3, merge="conv")
+@each_implementation
+def test_merge_by_convolution_equals_the_slow_way(rng, slow_convolution, implementation):
+    layer = built(3, merge="conv", implementation=implementation)
     features = rng.normal(size=(2, 6, 5, 2)).astype("float32")
     labels = rng.integers(0, 4, size=(2, 6, 5)).astype("int32")
     images = slow_class_images(features, labels, np.array(layer.kernels), np.array(layer.biases))
@@ -143,10 +149,11 @@ def test_merge_by_convolution_equals_the_slow_way(rng, slow_convolution):
     np.testing.assert_allclose(layer(features, labels), np.tanh(mixed), atol=1e-5)
 
 
+@each_implementation
 @pytest.mark.parametrize("merge", ["sum", "conv"])
-def test_gradients_are_finite_differences(rng, slow_convolution, merge):
+def test_gradients_are_finite_differences(rng, slow_convolution, merge, implementation):
     """Along a random direction of each of features, kernels and biases, against the slow way."""
-    layer = built(3, merge=merge)
+    layer = built(3, merge=merge, implementation=implementation)
     features = rng.normal(size=(2, 5, 6, 2)).astype("float32")
     labels = rng.integers(0, 4, size=(2, 5, 6)).astype("int32")
     weights = rng.normal(size=(2, 5, 6, 3))
@@ -175,11 +182,13 @@ def test_gradients_are_finite_differences(rng, slow_convolution, merge):
         assert np.sum(gradient * direction) == pytest.approx(slope, abs=1e-5 * length)
 
 
-def test_gradients_of_what_is_absent(rng):
+@each_implementation
+def test_gradients_of_what_is_absent(rng, implementation):
     """An absent class learns its constant, not its kernel; void pixels' features learn nothing."""
     labels = rng.choice([0, 2, 3], size=(2, 6, 6)).astype("int32")
     labels[:, 0, 0], labels[:, 0, 1] = 0, 3
-    layer, features = built(3), tf.random.stateless_normal([2, 6, 6, 2], [1, 2])
+    layer = built(3, implementation=implementation)
+    features = tf.random.stateless_normal([2, 6, 6, 2], [1, 2])
     with tf.GradientTape() as tape:
         tape.watch(features)
         loss = tf.reduce_sum(layer(features, labels))
@@ -192,23 +201,49 @@ def test_gradients_of_what_is_absent(rng):
     assert not np.any(by_features.numpy()[is_void]) and np.all(by_features.numpy()[~is_void] != 0)
 
 
-def test_unknown_merge():
-    with pytest.raises(ValueError, match="'mean' is neither 'sum' nor 'conv'"):
-        ClassSpecificConv2D(3, 7, 2, merge="mean")
+@each_implementation
+def test_class_l1_by_head(implementation):
+    """One pixel each of class 0, 1 and void, photo 1: |0.5 - 1|, 0.5, 0.5 and 0, |0 - 1|, 0."""
+    layer = built(2, filters=1, size=1, activation="linear", implementation=implementation)
+    layer.kernels.assign(tf.zeros_like(layer.kernels))
+    layer.biases.assign([[0.5], [0.0]])
+    labels, photo = np.array([[[0, 1, 2]]]), tf.ones([1, 1, 3, 1])
+    assert float(layer.class_l1(tf.ones([1, 1, 3, 2]), labels, photo)[0]) == pytest.approx(2.5 / 3)
+    # Both against the mask of class 1: |0.5|, |0.5 - 1|, 0.5 and 0, |0 - 1|, 0.
+    swapped = layer.class_l1(tf.ones([1, 1, 3, 2]), labels, photo, target_masks=(1, 1))
+    assert float(swapped[0]) == pytest.approx(2.5 / 3)
+    # Class 0 against that of class 1, 1 against that of 0: 1.5 and |0 - 1|, photo 2 is elsewhere.
+    photo = tf.constant([2.0, 1.0, 2.0])[None, None, :, None]
+    swapped = layer.class_l1(tf.ones([1, 1, 3, 2]), labels, photo, target_masks=(1, 0))
+    assert float(swapped[0]) == pytest.approx((0.5 + 0.5 + 0.5 + 2) / 3)
 
 
-def test_pooling_divides_by_all_pixels():
-    """Class 0 owns one pixel of 8, class 1 two of 2 and 4, void the last: 8/4 and 6/4."""
-    features = np.array([8, 2, 4, 100], "float32").reshape(1, 2, 2, 1)
-    labels = np.array([0, 1, 1, 2], "int32").reshape(1, 2, 2)
-    np.testing.assert_array_equal(ClassSpecificPooling(2)(features, labels), [[[2], [1.5]]])
+@each_implementation
+@pytest.mark.parametrize("target_masks", [None, (1, 1, 0)])
+def test_class_l1_equals_the_slow_way(rng, implementation, target_masks):
+    layer = built(3, size=3, implementation=implementation)
+    features = rng.normal(size=(2, 6, 7, 2)).astype("float32")
+    photo = rng.uniform(-1, 1, size=(2, 6, 7, 3)).astype("float32")
+    labels = rng.integers(0, 4, size=(2, 6, 7)).astype("int32")
+    labels[0, labels[0] == 1] = 2  # absent in one image
+    images = slow_class_images(features, labels, np.array(layer.kernels), np.array(layer.biases))
+    expected = np.zeros(2)
+    for i in range(3):
+        owner = i if target_masks is None else target_masks[i]
+        wanted = np.where((labels == owner)[..., None], photo, 0)
+        expected += np.mean(np.abs(images[..., i, :] - wanted), axis=(1, 2, 3))
+    class_l1 = layer.class_l1(features, labels, photo, target_masks)
+    np.testing.assert_allclose(class_l1, expected, rtol=1e-5)
 
 
-def test_pooling_equals_the_slow_way(rng):
-    features = rng.normal(size=(2, 7, 5, 3)).astype("float32")
-    labels = rng.integers(0, 6, size=(2, 7, 5)).astype("int32")
-    expected = np.zeros((2, 4, 3))
-    for n, y, x in np.ndindex(2, 7, 5):
-        if labels[n, y, x] < 4:
-            expected[n, labels[n, y, x]] += features[n, y, x] / 35
-    np.testing.assert_allclose(ClassSpecificPooling(4)(features, labels), expected, atol=1e-6)
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"merge": "mean"}, "'mean' is neither 'sum' nor 'conv'"),
+        ({"implementation": "fast"}, "implementation='fast' is not one of"),
+        ({"kernel_size": 4}, "kernel_size=4 is not odd"),
+    ],
+)
+def test_unknown_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ClassSpecificConv2D(**{"filters": 3, "kernel_size": 7, "num_classes": 2} | settings)

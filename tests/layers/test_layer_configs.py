@@ -35,6 +35,7 @@ EXAMPLES = {
         "activation": "relu",
         "merge": "conv",
         "initializer": "xavier",
+        "implementation": "sorted",
     },
     "ClassSpecificPooling": {"num_classes": 6},
     "BatchNorm": {"momentum": 0.8, "epsilon": 1e-4},
@@ -71,6 +72,7 @@ EXAMPLES = {
         "fusion": "uniform",
         "num_classified": 4,
         "initializer": "normal",
+        "implementation": "dense",
     },
     "PatchDiscriminator": {
         "filters": 5,

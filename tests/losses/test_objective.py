@@ -30,7 +30,7 @@ def outputs(names=NAMES, **values):
     """Images of constant values: image 0, image_global 0.5, image_local -1 unless given."""
     values = {"image": 0.0, "image_global": 0.5, "image_local": -1.0} | values
     drawn = {name: tf.fill([1, 2, 2, 3], values[name]) for name in names}
-    extras = {"class_images": tf.zeros([1, 2, 2, 2, 3]), "class_logits": tf.zeros([1, 2, 2])}
+    extras = {"class_l1": tf.constant([0.75]), "class_logits": tf.zeros([1, 2, 2])}
     return drawn | extras
 
 
@@ -75,7 +75,6 @@ def test_every_generator_term_by_head():
         "gan_semantic": 2 * 3 * -3.0,
         "feature_matching_semantic": 10 * 3 * 1.0,
         "l1": 100 * 3.5,
-        # Class 0 owns one pixel of four, class 1 two: 0.25 + 0.5 of the photo's 1 are missing.
         "l1_local": 3 * 0.75,
         "class": 5 * 0.693147,
         # Weights 1 and 0.5 of a distance and of twice that.
@@ -109,7 +108,7 @@ def test_views_are_separate_terms():
 
 
 def test_a_weight_of_zero_builds_nothing():
-    """Neither discriminators nor feature network nor class images are looked at."""
+    """Neither discriminators nor feature network nor class L1 are looked at."""
 
     def never(_):
         raise AssertionError("the feature network was called")
@@ -149,13 +148,3 @@ def test_void_alone_gives_no_class_loss():
     objective = dataclasses.replace(NOTHING, lambda_class=1)
     terms = objective.generator_terms(outputs(), PHOTO, tf.fill([1, 2, 2], 2), {}, {})
     assert terms == {"class": 0.0}
-
-
-def test_the_slip_of_the_local_l1_is_the_objectives_to_choose():
-    drawn = outputs() | {"class_images": tf.one_hot([[[26, 27]]], 28)[..., None] * tf.ones(3)}
-    drawn["class_images"] = tf.reshape(drawn["class_images"], [1, 1, 2, 28, 3])
-    labels, photo = tf.constant([[[26, 27]]]), tf.ones([1, 1, 2, 3])
-    for slip, loss in ((False, 0), (True, 1)):
-        objective = dataclasses.replace(NOTHING, lambda_l1_local=1, l1_local_slip=slip)
-        terms = objective.generator_terms(drawn, photo, labels, {}, {})
-        assert float(terms["l1_local"]) == pytest.approx(loss)

@@ -56,14 +56,13 @@ def test_shapes_and_ranges(generators, randomize, task):
     shapes = {name: tuple(value.shape) for name, value in outputs.items()}
     expected = {name: (2, 32, 48, 3) for name in IMAGES}
     expected |= {"weight_global": (2, 32, 48, 1), "weight_local": (2, 32, 48, 1)}
-    expected |= {"class_images": (2, 32, 48, K, 3)}
     if task is SEMANTIC:
         expected |= {"class_logits": (2, K, K)}
     assert shapes == expected
     for value in outputs.values():
         assert value.dtype == tf.float32 and np.all(np.isfinite(value))
     # A sum of tanh may leave [-1, 1]; what is behind a tanh may not.
-    within_one = ["image_global", "class_images"] + ["image_local"] * (task is SEMANTIC)
+    within_one = ["image_global"] + ["image_local"] * (task is SEMANTIC)
     for name in within_one:
         assert np.abs(outputs[name]).max() <= 1 and np.std(outputs[name]) > 0.05
 
@@ -106,7 +105,7 @@ def test_ablations_of_both_branches(kind, merge, num_classified, fusion):
     )
     outputs = generator(inputs(16, 16, 1))
     heads = {"class_logits"} if num_classified else set()
-    assert set(outputs) == IMAGES | heads | {"class_images", "weight_global", "weight_local"}
+    assert set(outputs) == IMAGES | heads | {"weight_global", "weight_local"}
     if num_classified:
         assert outputs["class_logits"].shape == (1, 2, 2)
     if fusion == "uniform":
@@ -128,7 +127,7 @@ def test_the_global_branch_alone():
 def test_the_local_branch_alone():
     generator = small(branches="local", num_classified=K)
     outputs = generator(inputs(16, 16, 1))
-    assert set(outputs) == {"image", "image_local", "class_images", "class_logits"}
+    assert set(outputs) == {"image", "image_local", "class_logits"}
     np.testing.assert_array_equal(outputs["image"], outputs["image_local"])
     assert not hasattr(generator, "global_generator") and not hasattr(generator, "weight_map")
 

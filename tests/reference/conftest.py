@@ -1,17 +1,14 @@
-"""The authors' numbers (reference/README.md of the shared folder), and tables of comparisons.
+"""The authors' numbers (reference/README.md of the shared folder) and networks with their weights.
 
 Theirs is `[B,C,H,W]`, ours `[B,H,W,C]`. A bias in front of a norm without parameters has a true
 gradient of 0; the authors' numbers on it are rounding noise, so it is left out throughout.
-
-Every array of every file has to be compared: a whole run in which one was not fails at its end.
 """
 
 import importlib.util
 import json
-import re
 from collections import Counter
-from pathlib import Path
 
+import comparisons
 import numpy as np
 import pytest
 
@@ -19,73 +16,11 @@ from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
 from lggan_tf.runs import pytorch_names
 
-# The files that `make test` compares, and those that `make test-slow` does.
-QUICK = {
-    "cross_discriminator",
-    "cross_generator",
-    "cross_train_step",
-    "gan_losses",
-    "semantic_ade_generator_eval",
-    "semantic_ade_generator_train",
-    "semantic_discriminator",
-}
-SLOW = {
-    "semantic_ade_train_step",
-    "semantic_city_generator_eval",
-    "semantic_city_generator_train",
-    "semantic_city_train_step",
-}
-# What the arrays were made from, and names of what is in other arrays.
-NOT_RESULTS = re.compile(r"input_.*|(.*_)?trace_name|(.*_)?grad_keys")
-
-ROWS = []  # file, tensor, largest and mean difference, allowed
-COUNTS = {}  # network -> module -> (the authors' parameters, ours)
-COMPARED = set()  # (file, array)
-FOLDERS = []  # the reference's, if there is one
-
-
-def pytest_sessionfinish(session):
-    if _never_compared(session.config) and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    write = terminalreporter.write_line
-    if ROWS:
-        terminalreporter.section("differences from the authors' implementation")
-        write(f"{'file':30s} {'tensor':58s} {'largest':>8s} {'mean':>8s} {'allowed':>8s}")
-        for file, tensor, largest, mean, allowed in ROWS:
-            write(f"{file:30s} {tensor:58s} {largest:8.1e} {mean:8.1e} {allowed:8.1e}")
-    for network, modules in COUNTS.items():
-        terminalreporter.section(f"parameters: {network}")
-        write(f"{'module':24s} {'the authors':>12s} {'here':>12s}")
-        for module, (theirs, ours) in modules.items():
-            write(f"{module:24s} {theirs:12,} {f'{ours:,}' if ours else 'not built':>12s}")
-    if FOLDERS:
-        write(f"{len(COMPARED)} arrays of the reference were compared")
-    for file, tensor in sorted(_never_compared(config)):
-        write(f"never compared: {tensor} of {file}.npz", red=True)
-
-
-def _never_compared(config):
-    """(file, array) of those that this run should have compared, if it is no part of a run."""
-    here = Path(__file__).parent
-    given = [(config.invocation_params.dir / arg).resolve() for arg in config.args]
-    is_whole = not config.option.keyword and all(path in (here, *here.parents) for path in given)
-    due = {"": QUICK | SLOW, "not slow": QUICK, "slow": SLOW}.get(config.option.markexpr, set())
-    if not FOLDERS or not is_whole:
-        return set()
-    arrays = set()
-    for file in due:
-        with np.load(FOLDERS[0] / f"{file}.npz") as stored:
-            arrays |= {(file, key) for key in stored.files if not NOT_RESULTS.fullmatch(key)}
-    return arrays - COMPARED
-
 
 class Reference:
     """The folder `reference`: arrays, weight rule, rounding noise."""
 
-    files = QUICK | SLOW
+    files = comparisons.QUICK | comparisons.SLOW
 
     def __init__(self, folder):
         self.folder = folder
@@ -93,7 +28,7 @@ class Reference:
         self.rule = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.rule)
         self.noise = json.loads((folder / "float64_noise.json").read_text())
-        FOLDERS.append(folder)
+        comparisons.folders.add(str(folder))
 
     def json(self, name):
         return json.loads((self.folder / f"{name}.json").read_text())
@@ -129,11 +64,12 @@ class Reference:
         got, want = np.asarray(got, "float64"), np.asarray(want, "float64")
         assert got.shape == want.shape, f"{file} {tensor} {note}"
         difference, allowed = np.abs(got - want), np.broadcast_to(allowed, got.shape)
-        COMPARED.add((file, tensor))
+        comparisons.compared.add((file, tensor))
         ratio = np.divide(difference, allowed, out=np.zeros_like(difference), where=difference > 0)
         closest = np.unravel_index(np.argmax(ratio), ratio.shape)
         label = f"{tensor}, {note}" if note else tensor
-        ROWS.append((file, label, difference[closest], difference.mean(), allowed[closest]))
+        mean = difference.mean()
+        comparisons.rows.append((file, label, difference[closest], mean, allowed[closest]))
         assert np.all(difference <= allowed), f"{file} {label}: {difference[closest]:.2e}"
 
     def compare_exactly(self, file, tensor, got, want):
@@ -225,8 +161,9 @@ class Filled:
         for slot in self.slots:
             if slot.variable.trainable:
                 ours[pytorch_names.module_of(slot.key)] += slot.size
-        COUNTS[self.name] = {module: (theirs[module], ours[module]) for module in theirs | ours}
-        return COUNTS[self.name]
+        both = {module: (theirs[module], ours[module]) for module in theirs | ours}
+        comparisons.counts[self.name] = both
+        return both
 
 
 class Networks:
@@ -264,16 +201,13 @@ def _cross_generator():
         merge="sum",
         initializer="normal",
     )
-    pixels = np.zeros((1, 16, 16, 3), "float32")
-    generator(
-        {"source": pixels, "semantic": pixels, "local_labels": np.zeros((1, 16, 16), "int32")}
-    )
+    generator.build(dict.fromkeys(("source", "semantic"), (None, None, None, 3)))
     return generator, pytorch_names.generator_slots(generator), "cross_generator"
 
 
 def _cross_discriminator():
     network = MultiscaleDiscriminator(1, pad=1, spectral=False, initializer="normal")
-    network(np.zeros((1, 64, 64, 6), "float32"))
+    network.build((None, None, None, 6))
     return network, pytorch_names.patch_discriminator_slots(network)
 
 
@@ -283,15 +217,13 @@ def _semantic_generator(task):
         "city": {"num_classes": 35, "latent_stride": 64, "num_classified": 35},
     }[task]
     generator = Generator(**settings)
-    side = settings["latent_stride"]
-    ids = np.zeros((1, side, side), "int32")
-    generator(semantic_input(task, ids, ids))
+    generator.build({"semantic": (None, None, None, {"ade": 151, "city": 36}[task])})
     return generator, pytorch_names.generator_slots(generator), f"semantic_{task}_generator"
 
 
 def _semantic_discriminator(task):
     network = MultiscaleDiscriminator()
-    network(np.zeros((1, 64, 64, {"ade": 154, "city": 39}[task]), "float32"))
+    network.build((None, None, None, {"ade": 154, "city": 39}[task]))
     slots = pytorch_names.multiscale_discriminator_slots(network)
     return network, slots, f"semantic_{task}_discriminator"
 

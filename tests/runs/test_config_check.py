@@ -41,15 +41,18 @@ REFUSED = {
     ),
     "an unknown view": (
         {"discriminator_views": "semantic,instance"},
-        "--discriminator_views=semantic,instance: no view is called 'instance'",
+        "--discriminator_views=semantic,instance: no view is called 'instance'; "
+        "use semantic, source and image",
     ),
     "a source view that the data has not": (
         {"discriminator_views": "semantic,source"},
-        "--discriminator_views names source, but --dataset=town_semantic has no source view",
+        "--discriminator_views names source, but --dataset=town_semantic has no source view; "
+        "use image for a discriminator that sees the image alone",
     ),
     "a source view that a folder's networks do not see": (
         {"discriminator_views": "source", "dataset": "folder", "data_dir": "d"},
-        "--discriminator_views names source, but --dataset=folder has no source view",
+        "--discriminator_views names source, but --dataset=folder has no source view; "
+        "use image for a discriminator that sees the image alone",
     ),
     "an adversarial weight without a discriminator": (
         {"discriminator_views": "", "lambda_feature_matching": 0.0},

@@ -67,8 +67,10 @@ def test_what_the_class_table_does_not_allow(settings, words):
 
 
 def test_the_slip_is_the_objectives():
-    assert build_objective(configured(l1_local_slip=True)).l1_local_slip
-    assert not build_objective(configured()).l1_local_slip
+    classes = builtin_classes("cityscapes")
+    slip = build_objective(configured(dataset="cityscapes", l1_local_slip=True), classes)
+    assert slip.target_masks == (*range(27), 26, *range(28, 34))
+    assert build_objective(configured(dataset="cityscapes"), classes).target_masks is None
 
 
 def test_the_early_decay_is_the_optimizers():

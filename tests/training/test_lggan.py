@@ -76,7 +76,7 @@ def test_predict_gives_the_generators_pictures(still):
     np.testing.assert_allclose(outputs["image"][2:4], model(batches[1])["image"], atol=1e-6)
     labels_alone = {"labels": batches[1]["labels"]}
     np.testing.assert_array_equal(model(labels_alone)["image"], model(batches[1])["image"])
-    assert "class_images" not in outputs
+    assert "class_l1" not in outputs
 
 
 @pytest.mark.parametrize("order", ["discriminator_first", "generator_first"])

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -36,6 +37,15 @@ TOWN = {
 }
 
 
+def trained(config, folder, say):
+    """As in a process of its own: names that Keras has given out before change a graph's order.
+
+    Another order rounds otherwise, and Adam makes steps of full size of that.
+    """
+    keras.backend.clear_session()
+    return train(config, folder, say)
+
+
 def weights(folder):
     path = tf.train.latest_checkpoint(folder.checkpoints)
     reader = tf.train.load_checkpoint(path)
@@ -57,26 +67,26 @@ def interrupted_at(step, lines):
 def compare_resumed(config, tmp_path):
     whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
     lines, first, second = [], [], []
-    assert train(config, whole, lines.append) == 6
+    assert trained(config, whole, lines.append) == 6
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        train(config, parts, interrupted_at(3, first))
+        trained(config, parts, interrupted_at(3, first))
     assert signal.getsignal(signal.SIGINT) is handler
     assert first[-1] == "stopped by a signal at step 3; the same command goes on from there"
     assert int(tf.train.latest_checkpoint(parts.checkpoints).rpartition("-")[2]) == 3
     halfway = weights(parts)
-    assert train(config, parts, second.append) == 6
+    assert trained(config, parts, second.append) == 6
     assert second[0] == f"continuing {parts.path} from step 3"
 
     expected, found = weights(whole), weights(parts)
     assert expected.keys() == found.keys() and len(expected) > 100
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, atol=1e-6, err_msg=name)
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
     moved = [np.abs(found[n] - halfway[n]).max() for n in found if halfway[n].dtype == np.float32]
     assert max(moved) > 1e-3
 
     def steps(said):
-        losses = [re.match(r"step (\d)/6 epoch (\d)/2 \| (.*) \| .* images/s, ", s) for s in said]
+        losses = [re.match(r"step (\d)/6 epoch (\d)/2 \| (.*) \| ", s) for s in said]
         return [match.groups() for match in losses if match]
 
     assert steps(lines) == steps(first) + steps(second)
@@ -207,6 +217,21 @@ def test_a_line_of_progress(monkeypatch):
     assert lines[1].endswith("| 0.0 images/s, 1s left")
     now[0] = 220.0
     assert progress.out_of_time
+
+
+def test_the_first_step_tells_no_speed(monkeypatch):
+    """It holds the making of the graph: a time left of many hours frightens for nothing."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    lines = []
+    progress = Progress(10, 110, 4, 0, lines.append)
+    now[0] = 25.0
+    assert progress.report(11, 1, 3, {"g_total": 12.0}) is None
+    assert lines == [
+        "step 11/110 epoch 1/3 | g_total 12 | 25s for the first step, which builds the graph"
+    ]
+    now[0] = 26.0
+    assert progress.report(12, 1, 3, {}) == 4.0
 
 
 def test_pixels_and_grids():

@@ -160,6 +160,11 @@ ABLATION = {
         {"d_source_fake", "d_source_real", "gan_source", "feature_matching_source"},
         set(),
     ),
+    "D_s and a D_i that sees the image alone": (
+        {"discriminator_views": "semantic,image"},
+        {"d_image_fake", "d_image_real", "gan_image", "feature_matching_image"},
+        set(),
+    ),
     "no discriminator": (
         {"discriminator_views": "", "lambda_gan": 0.0, "lambda_feature_matching": 0.0},
         {"d_semantic_fake", "d_semantic_real", "d_total", "gan_semantic"}

@@ -41,7 +41,7 @@ def run(strategy):
         keras.utils.set_random_seed(0)
         model = LGGAN(*build_networks(config, table), config.train.update_order)
         sgd = [keras.optimizers.SGD(0.02, momentum=0.5) for _ in range(2)]
-        model.compile(*sgd, build_objective(config))
+        model.compile(*sgd, build_objective(config, table))
     start = [np.array(v) for v in model.variables]
     data = tf.data.Dataset.from_tensor_slices(batch).batch(4).repeat(2)
     if mode == "fit":
@@ -74,7 +74,11 @@ two, start_two, weights_two, _, slots = run(mirrored)
 
 
 def largest(first, second):
-    return {n: float(np.abs(a - b).max()) for n, a, b in zip(names, first, second, strict=True)}
+    # Relative to values above 1: a running variance may be any size.
+    return {
+        n: float((np.abs(a - b) / np.maximum(np.abs(a), 1.0)).max())
+        for n, a, b in zip(names, first, second, strict=True)
+    }
 
 
 print(json.dumps({
@@ -136,14 +140,21 @@ def compared(settings, mode):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("settings", "mode"), [(CROSS_VIEW, "step"), (CROSS_VIEW, "fit"), (SEMANTIC, "step")]
+    ("settings", "mode", "limit"),
+    [
+        (CROSS_VIEW, "step", 1e-5),
+        (CROSS_VIEW, "fit", 1e-5),
+        # SPADE and spectral norms make more of float32's rounding: 7e-5 was seen. Batch norms that
+        # are not synchronised are off by 3e-3.
+        (SEMANTIC, "step", 3e-4),
+    ],
 )
-def test_two_replicas_equal_one_device(settings, mode):
+def test_two_replicas_equal_one_device(settings, mode, limit):
     found = compared(settings, mode)
     assert found["replicas"] == 2 and found["start"] == 0.0
     assert found["slots"] == [2, 2]  # besides one per variable: the step and the rate
     assert found["moved"] > 0.01
-    assert found["apart"][1] < 1e-5, found["apart"]
+    assert found["apart"][1] < limit, found["apart"]
     assert {"class", "tv", "l1", "l1_local", "g_total", "d_total"} <= set(found["one"][0])
     for one, two in zip(found["one"], found["two"], strict=True):
-        assert two == pytest.approx(one, rel=1e-4, abs=1e-6)
+        assert two == pytest.approx(one, rel=10 * limit, abs=1e-6)

@@ -49,8 +49,7 @@ def generator_layers(generator):
     if not spade:
         return found | {"deconv5_global": whole.to_image}
     found |= dict(zip(pytorch_names.SPADE_BLOCKS, whole.blocks, strict=False))
-    found |= {"conv_img": whole.to_image, "deconv9": local.class_convolution.mix}
-    return found | {"avgpool": local.pooling, "fc2": local.classifier}
+    return found | {"conv_img": whole.to_image, "avgpool": local.pooling, "fc2": local.classifier}
 
 
 def before_tanh(heads, features, labels):
@@ -64,7 +63,11 @@ def before_tanh(heads, features, labels):
 
 @pytest.fixture(scope="session")
 def generator_trace(traced, to_nchw):
-    """Runs a generator: its outputs, and for every name of a row the values, `[B,C,H,W]`."""
+    """Runs a generator: its outputs, and for every name of a row the values, `[B,C,H,W]`.
+
+    The generator draws no class images; they are drawn here, beside it, the dense way, and with
+    them its local image once more.
+    """
 
     def class_major(value, count):
         value = np.asarray(value)[:, :count].swapaxes(0, 1)
@@ -83,11 +86,16 @@ def generator_trace(traced, to_nchw):
         if hasattr(generator.global_generator, "blocks"):
             doubled = [pytorch_names.SPADE_BLOCKS[i] for i in generator.global_generator.doubled]
             rows["up"] = [to_nchw(seen[name]) for name in doubled]
-        first = 0 if "fc2" in rows else 1
-        heads = before_tanh(local.class_convolution, features, inputs["local_labels"])
-        for i in range(heads.shape[-2]):
-            rows[f"deconv5_{i + first}"] = [to_nchw(heads[..., i, :])]
-        return result, rows
+        first, heads = 0 if "fc2" in rows else 1, local.class_convolution
+        sums = before_tanh(heads, features, inputs["local_labels"])
+        for i in range(sums.shape[-2]):
+            rows[f"deconv5_{i + first}"] = [to_nchw(sums[..., i, :])]
+        images = np.tanh(sums)
+        merged = heads.merge_images(images)
+        np.testing.assert_allclose(merged, result["image_local"], atol=2e-5)
+        if heads.merge == "conv":
+            rows["deconv9"] = [to_nchw(heads.mix(images.reshape(*images.shape[:3], -1)))]
+        return result | {"class_images": images}, rows
 
     return run
 

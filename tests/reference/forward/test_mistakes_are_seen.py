@@ -101,6 +101,7 @@ def output_padding_on_the_other_side(generator, monkeypatch):
 def tanh_after_the_merge_too(generator, monkeypatch):
     heads = generator.local_generator.class_convolution
     merge = heads.merge_images
+    monkeypatch.setattr(heads, "implementation", "dense")
     monkeypatch.setattr(heads, "merge_images", lambda images: tf.tanh(merge(images)))
 
 
@@ -142,7 +143,7 @@ def test_in_the_cross_view_generator(cross_view, monkeypatch, change, expected):
 
 
 def gamma_for_one_plus_gamma(generator, monkeypatch):
-    def call(layer, inputs, semantic, training=None):
+    def call(layer, inputs, semantic, training=None, windows=None):
         hidden = tf.nn.relu(layer.shared(semantic))
         normalized = layer.norm(inputs, training=training)
         return normalized * layer.gamma(hidden) + layer.beta(hidden)
@@ -172,7 +173,7 @@ def conditions_from_the_centre_of_a_cell(generator, monkeypatch):
             start = rows.step // 2
             return self.conditions[:, start :: rows.step, start :: columns.step]
 
-    def shifted(layer, encoded, conditions=None, training=None):
+    def shifted(layer, encoded, conditions=None, training=None, label_map=None):
         return call(layer, encoded, FromTheCentre(conditions), training)
 
     monkeypatch.setattr(SpadeGlobalGenerator, "call", shifted)

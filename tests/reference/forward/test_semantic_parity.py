@@ -34,7 +34,7 @@ def test_inference(
         )
     semantic_generator.restore()
     outputs, rows = generator_trace(generator, inputs, training=False)
-    images = outputs["class_images"].numpy()
+    images = outputs["class_images"]
     shown = {tensor: to_nchw(outputs[key]) for tensor, key in IMAGES.items()}
     shown |= {f"class_{k}": to_nchw(images[..., k, :]) for k in SHOWN[task]}
     for tensor, value in shown.items():

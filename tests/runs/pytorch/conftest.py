@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from lggan_tf.config import Config
 from lggan_tf.data.sources import open_classes
@@ -47,12 +46,8 @@ def make(kind, seed):
     config = Config.from_flat(SMALL | KINDS[kind]).check()
     classes = open_classes(config.data.dataset, "d")
     prepare, generator, discriminators = build_networks(config, classes)
-    side = max(generator.side_multiple, 32)
-    inputs = {n: tf.zeros([1, side, side, prepare.channels(n)]) for n in prepare.conditions}
-    generator(inputs | {"local_labels": tf.zeros([1, side, side], "int32")})
     slots = {"generator": SLOTS["generator"](generator)}
     for view, network in discriminators.items():
-        network(tf.zeros([1, side, side, prepare.channels(view) + 3]))
         slots[f"discriminator_{view}"] = SLOTS[config.model.discriminator](network)
     rng = np.random.default_rng(seed)
     for network in (generator, *discriminators.values()):
