@@ -82,7 +82,9 @@ def _never_compared(config) -> set[tuple[str, str]]:
     """(file, array) of those that this run should have compared, if it is no part of a run."""
     home = Path(__file__).parent / "reference"
     given = [(config.invocation_params.dir / arg).resolve() for arg in config.args]
-    is_whole = not config.option.keyword and all(path in (home, *home.parents) for path in given)
+    options = config.option
+    chosen = options.keyword or options.deselect or options.ignore or getattr(options, "lf", False)
+    is_whole = not chosen and all(path in (home, *home.parents) for path in given)
     due = {"": QUICK | SLOW, "not slow": QUICK, "slow": SLOW}.get(config.option.markexpr, set())
     arrays = set()
     for folder in folders if is_whole else ():

@@ -7,7 +7,7 @@ import pytest
 
 pytest_plugins = ["comparisons"]
 VARIABLE = "LGGAN_SHARED"
-# As the binaries run (`lggan_tf.bin.quiet`); TensorFlow reads it when it is first imported.
+# As `lggan-train` runs (`lggan_tf.bin.quiet`); TensorFlow reads it when it is first imported.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 

@@ -35,7 +35,7 @@ def main(flag_values: flags.FlagValues) -> None:
         return
     if not flag_values["run_dir"].value:
         raise UserError("--run_dir is missing: the folder that the run is to be written to")
-    tensorflow = quiet.load_tensorflow()
+    tensorflow = quiet.load_tensorflow(trains=True)
     # TensorFlow 2.21's remapper fails on the gradient of SPADE blocks and says so on the terminal;
     # without it a step costs the same.
     tensorflow.config.optimizer.set_experimental_options({"remapping": False})

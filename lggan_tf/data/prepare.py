@@ -32,7 +32,6 @@ class Prepare(keras.layers.Layer):
         dropped_labels: Sequence[int] = (),
         **kwargs,
     ):
-        # The batch is integers and stays so: autocasting would be lost work.
         super().__init__(**kwargs)
         self.local_table, self.conditions = tuple(local_table), tuple(conditions)
         self.semantic_input, self.edges = semantic_input, edges
@@ -70,8 +69,9 @@ class Prepare(keras.layers.Layer):
         """The compact batch -> the generator's input and, if there is a photo, the target.
 
         Args:
-            batch: `labels` `[B,H,W]` uint8 or uint16; `edges` `[B,H,W]` uint8; `source`, `colours`,
-                `image` `[B,H,W,3]` uint8, those that the constructor's arguments call for.
+            batch: `labels` `[B,H,W]` uint8 or uint16; `edges` `[B,H,W]` uint8, 0 where there is no
+                edge; `source`, `colours`, `image` `[B,H,W,3]` uint8, those that the constructor's
+                arguments call for.
 
         Returns:
             `semantic` `[B,H,W,S]`, `source` `[B,H,W,3]` float in [-1, 1]; `local_labels` `[B,H,W]`
@@ -97,7 +97,7 @@ class Prepare(keras.layers.Layer):
         values = tf.one_hot(tf.range(self.num_kept + 1), self.num_kept, dtype=self.compute_dtype)
         semantic = tf.one_hot(symbols, self.num_kept, dtype=self.compute_dtype)
         if self.edges:
-            edges = tf.cast(batch["edges"], "int32")
+            edges = tf.cast(tf.not_equal(batch["edges"], 0), "int32")
             semantic = tf.concat([semantic, tf.cast(edges, semantic.dtype)[..., None]], axis=-1)
             symbols += (self.num_kept + 1) * edges
             values = tf.concat(

@@ -61,7 +61,7 @@ class StemBlock(_ConfiguredLayer):
         Args:
             inputs: the conditions.
             label_map: the same by symbols; then the convolution is computed for each distinct
-                window of labels, if they are few. The result is the same.
+                window of labels, if they are few. The result differs by rounding alone.
         """
         if label_map is None:
             convolved = self.convolution(inputs)
@@ -115,7 +115,7 @@ class UpBlock(_ConfiguredLayer):
 class ResidualBlock(keras.layers.Layer):
     """x + f(x), f two reflection-padded 3x3 convolutions, each with IN; ReLU between.
 
-    There is none after the sum.     Its kernels always start at N(0, 0.02), as the authors' do.
+    There is none after the sum. Its kernels always start at N(0, 0.02), as the authors' do.
     """
 
     def __init__(self, filters: int, **kwargs):

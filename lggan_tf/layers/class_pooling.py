@@ -24,7 +24,7 @@ class ClassSpecificPooling(keras.layers.Layer):
     def call(self, features, labels):
         """Features f' `[B,H,W,C]`, labels `[B,H,W]` int -> `[B,K,C]`."""
         shape = tf.shape(features)
-        # Keras rebuilds a loaded model on float placeholders, whatever the labels were.
+        # In the signature that Keras makes of a model everything is float.
         labels = tf.cast(labels, "int32")
         is_class = (labels >= 0) & (labels < self.num_classes)
         first = tf.range(shape[0])[:, None, None] * self.num_classes

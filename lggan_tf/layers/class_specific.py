@@ -172,7 +172,7 @@ class ClassSpecificConv2D(keras.layers.Layer):
         return merged, l1_of_images(pairs, tf.cast(target, wide), target_masks)
 
     def _owners(self, labels):
-        # Keras rebuilds a loaded model on float placeholders, whatever the labels were.
+        # In the signature that Keras makes of a model everything is float.
         labels = tf.cast(labels, "int32")
         is_class = (labels >= 0) & (labels < self.num_classes)
         return tf.where(is_class, labels, self.num_classes)

@@ -86,7 +86,7 @@ class PaddedConv2D(keras.layers.Conv2D):
 class UpConv2D(keras.layers.Conv2DTranspose):
     """Transposed 3x3 convolution that exactly doubles height and width.
 
-    Stride 2, padding 1, output padding 1 in PyTorch's words.     Keras' "same" crops the other
+    Stride 2, padding 1, output padding 1 in PyTorch's words. Keras' "same" crops the other
     side; the reference equals the "valid" result without its first row and column.
     """
 

@@ -54,8 +54,8 @@ def label_windows(ids: tf.Tensor, kernel_size: int) -> LabelWindows:
     """The distinct windows of padded ids.
 
     Args:
-        ids: `[B,H+k-1,W+k-1]` int32, not negative. Where there are more than 2^21 (that is, in a
-            huge map of noise) the windows are wrong and not `are_few`.
+        ids: `[B,H+k-1,W+k-1]` int32, not negative. Where there are more than 2^21, of pixels or
+            of columns (that is, in a huge map of noise), the windows are wrong and not `are_few`.
         kernel_size: k, 3 or 7.
 
     Returns:
@@ -113,10 +113,9 @@ def spread(windows: LabelWindows, table: tf.Tensor) -> tf.Tensor:
     def gather(table):
         def gradient(upstream):
             # In two stages, as a window may be that of nearly all pixels.
-            parts = tf.math.unsorted_segment_sum(
-                upstream, windows.parts, tf.size(windows.part_windows)
-            )
-            return tf.math.unsorted_segment_sum(parts, windows.part_windows, tf.shape(table)[0])
+            parts = _sums(_wide(upstream), windows.parts, tf.size(windows.part_windows))
+            sums = _sums(parts, windows.part_windows, tf.shape(table)[0])
+            return tf.cast(sums, table.dtype)
 
         return tf.gather(table, windows.places), gradient
 
@@ -129,7 +128,7 @@ def take(table: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
     @tf.custom_gradient
     def gather(table):
         def gradient(upstream):
-            return tf.math.unsorted_segment_sum(upstream, places, tf.shape(table)[0])
+            return tf.cast(_sums(_wide(upstream), places, tf.shape(table)[0]), table.dtype)
 
         return tf.gather(table, places), gradient
 
@@ -149,7 +148,9 @@ def _runs(ids, axis, size):
         if members is None:
             members = triples
         else:  # the middle one adds but its own middle
-            first, middle, last = (tf.gather(members, triples[:, i]) for i in range(3))
+            # Clipped for keys that overflowed; what they give is not used.
+            known = tf.clip_by_value(triples, 0, tf.shape(members, tf.int64)[0] - 1)
+            first, middle, last = (tf.gather(members, known[:, i]) for i in range(3))
             members = tf.concat([first, middle[:, 1:2], last], axis=1)
     return ids, members, fit
 
@@ -176,5 +177,9 @@ def _beside(windows, columns, filters):
     return tf.add_n([take(columns, windows.windows[:, j] * size + j) for j in range(size)])
 
 
+_sums = tf.math.unsorted_segment_sum
+
+
 def _wide(values):
+    """What sums are made in: half precision would lose a pixel against the sum of the others."""
     return values if values.dtype == tf.float64 else tf.cast(values, "float32")

@@ -89,7 +89,7 @@ class SPADE(keras.layers.Layer):
             semantic: s `[B,h,w,S]` already at x's size.
             training: whether the norm takes the batch's statistics.
             windows: those of s where it is a map of labels; then gamma and beta are computed for
-                each distinct one, if they are few. The result is the same.
+                each distinct one, if they are few. The result differs by rounding alone.
 
         Returns:
             `[B,h,w,filters]`.
@@ -140,7 +140,7 @@ class SPADE(keras.layers.Layer):
 class SPADEResnetBlock(keras.layers.Layer):
     """shortcut(x) + conv(lrelu(SPADE(conv(lrelu(SPADE(x)))))).
 
-    All convolutions are spectrally normalised.     The shortcut is SPADE and a 1x1 convolution
+    All convolutions are spectrally normalised. The shortcut is SPADE and a 1x1 convolution
     without bias where the number of channels changes, else x.
 
     Args:

@@ -37,7 +37,7 @@ class Generator(keras.Model):
         initializer: "normal" or "xavier".
         implementation: "auto" lets the cost follow what the labels hold (`ClassSpecificConv2D`,
             `lggan_tf.layers.label_windows`); "dense" computes everything everywhere, which XLA,
-            TFLite and TPUs need. The result is the same. May be set later, too.
+            TFLite and TPUs need. The result differs by rounding alone. May be set later, too.
     """
 
     def __init__(
@@ -74,8 +74,6 @@ class Generator(keras.Model):
             "num_classified": num_classified,
             "initializer": initializer,
         }
-        if implementation not in ("auto", "dense"):
-            raise ValueError(f"implementation={implementation!r} is neither 'auto' nor 'dense'")
         self.num_classes, self.conditions = num_classes, tuple(conditions)
         self.branches, self.fusion = branches, fusion
         in_encoder = residual_blocks_in == "encoder"
@@ -108,6 +106,8 @@ class Generator(keras.Model):
 
     @implementation.setter
     def implementation(self, value: str):
+        if value not in ("auto", "dense"):
+            raise ValueError(f"implementation={value!r} is neither 'auto' nor 'dense'")
         self._implementation = value
         if self.branches != "global":
             self.local_generator.class_convolution.implementation = value
@@ -178,7 +178,7 @@ class Generator(keras.Model):
             return None
         if "symbols" not in inputs:
             return None
-        # Keras rebuilds a loaded model on float placeholders, whatever the symbols were.
+        # In the signature that Keras makes of a model everything is float.
         return LabelMap(tf.cast(inputs["symbols"], "int32"), inputs["symbol_values"])
 
     def _check_sides(self, conditions: tf.Tensor) -> None:

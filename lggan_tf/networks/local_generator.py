@@ -21,6 +21,7 @@ class LocalGenerator(keras.Model):
         num_classified: rows and logits of the classification head; 0: no head (cross-view). The
             first `num_classified` classes take part.
         initializer: "normal" or "xavier".
+        implementation: of the class-specific convolution.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class LocalGenerator(keras.Model):
         merge: str = "sum",
         num_classified: int = 0,
         initializer: str = "normal",
+        implementation: str = "auto",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -39,7 +41,7 @@ class LocalGenerator(keras.Model):
         self.residual = [ResidualBlock(filters * 4) for _ in range(residual_blocks)]
         self.up = [UpBlock(filters * 2, initializer), UpBlock(filters, initializer)]
         self.class_convolution = ClassSpecificConv2D(
-            3, 7, num_classes, merge=merge, initializer=initializer
+            3, 7, num_classes, "tanh", merge, initializer, implementation
         )
         if num_classified:
             self.pooling = ClassSpecificPooling(num_classes)
@@ -94,5 +96,6 @@ class LocalGenerator(keras.Model):
             "merge": self.merge,
             "num_classified": self.num_classified,
             "initializer": self.initializer,
+            "implementation": self.class_convolution.implementation,
         }
         return super().get_config() | own

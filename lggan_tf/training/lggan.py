@@ -66,7 +66,8 @@ class LGGAN(keras.Model):
             objective: loss terms and weights; the paper's if None.
             features: feature network of the perceptual loss (`lggan_tf.backbones.load_features`);
                 needed if its weight is above 0. It is not part of the model and not saved with it.
-            **kwargs: passed on to `keras.Model.compile`; `jit_compile` is False unless given.
+            **kwargs: passed on to `keras.Model.compile`. `jit_compile` is False unless given; True
+                sets the generator's `implementation` to "dense", which stays.
 
         Raises:
             ValueError: the objective has a perceptual term and there is no feature network.

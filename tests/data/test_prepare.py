@@ -37,6 +37,14 @@ def test_edges_are_the_last_channel():
     np.testing.assert_array_equal(semantic[..., 4], edges)
 
 
+def test_whatever_is_not_0_is_an_edge():
+    """A mask of 0 and 255, as pictures hold them, is one."""
+    prepare, edges = Prepare(TABLE, edges=True), np.array([[[1, 0], [0, 1]]], "uint8")
+    one, other = (prepare({"labels": LABELS, "edges": edges * bit}) for bit in (1, 255))
+    for name in ("semantic", "symbols"):
+        np.testing.assert_array_equal(one[name], other[name])
+
+
 def test_dropped_labels_have_no_channel():
     """Void's pixel is zero everywhere; the others move up, in their order."""
     prepare = Prepare(TABLE, dropped_labels=(0,))

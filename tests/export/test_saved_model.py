@@ -13,7 +13,7 @@ from lggan_tf.export.saved_model import export_saved_model
 from lggan_tf.runs.folder import RunFolder
 
 KINDS = ["cross_view", pytest.param("semantic", marks=pytest.mark.slow)]
-SIZES = [(1, 32, 32), (3, 48, 16)]
+SIZES = [(1, 32, 32), (3, 48, 16), (1, 64, 64)]
 # TensorFlow alone: whoever serves the model has not installed this package.
 SERVE = """
 import sys
@@ -46,8 +46,11 @@ def exported(runs, tmp_path_factory):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_process_draws_what_the_run_draws(runs, exported, random_input, kind, tmp_path):
-    """At two batch sizes and two sizes of image, neither being the training's."""
+    """At two batch sizes and sizes of image, none being the training's; noise and areas as maps."""
     batches = [random_input(kind, *size) for size in SIZES]
+    # With areas the cost follows the labels, with noise everything is computed everywhere.
+    areas = tf.repeat(tf.constant([[[0, 3]]], "uint8"), 32, axis=2)
+    batches[-1]["labels"] = tf.repeat(areas, 64, axis=1)
     flat = {f"{i}/{name}": value for i, b in enumerate(batches) for name, value in b.items()}
     np.savez(tmp_path / "batches.npz", **flat)
     done = subprocess.run(

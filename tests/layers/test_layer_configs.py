@@ -56,6 +56,7 @@ EXAMPLES = {
         "merge": "conv",
         "num_classified": 4,
         "initializer": "xavier",
+        "implementation": "dense",
     },
     "WeightMapGenerator": {"filters": 5, "initializer": "xavier"},
     "Generator": {

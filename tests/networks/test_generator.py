@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lggan_tf.data.prepare import Prepare
+from lggan_tf.layers import spade
 from lggan_tf.networks.generator import Generator, fuse
 from lggan_tf.networks.spade_global_generator import SpadeGlobalGenerator
 
@@ -250,3 +252,60 @@ def test_a_file_gives_the_same_generator(generators, randomize, task, tmp_path):
     assert set(before) == set(after)
     for name, value in before.items():
         np.testing.assert_array_equal(after[name], value, err_msg=name)
+
+
+@pytest.fixture
+def double_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.usefixtures("double_precision")
+@pytest.mark.parametrize("edges", [False, True])
+def test_by_windows_of_labels_as_everywhere(rng, randomize, monkeypatch, edges):
+    """Images and gradients, with windows that are few at some scales and many at others.
+
+    In double precision: behind instance norms a bias has a gradient of rounding alone.
+    """
+    few = []
+    plan = spade.spade_windows
+
+    def noted(label_map):
+        windows = plan(label_map)
+        few.append(windows is not None and bool(windows.outer.are_few))
+        return windows
+
+    monkeypatch.setattr("lggan_tf.networks.spade_global_generator.spade_windows", noted)
+    labels = np.kron(rng.integers(0, K + 1, (2, 4, 4)), np.ones((1, 32, 32), int))
+    given = {"labels": labels.astype("uint8")}
+    if edges:
+        given["edges"] = (rng.random(labels.shape) < 0.001).astype("uint8")
+    prepare = Prepare(range(K + 1), edges=edges)
+    generator = small(**SEMANTIC)
+    generator.build(prepare.shapes)
+    randomize(generator)
+    batch, weights = prepare(given), rng.normal(size=(2, 128, 128, 3))
+    for _ in range(3):
+        generator(batch, training=True)  # spectral vectors at random would saturate every pixel
+    few.clear()
+
+    def drawn(implementation):
+        generator.implementation = implementation
+        with tf.GradientTape() as tape:
+            image = generator(batch)["image"]
+            loss = tf.reduce_sum(image * weights)
+        return [image, *tape.gradient(loss, generator.trainable_variables)]
+
+    pairs = list(zip(drawn("auto"), drawn("dense"), strict=True))
+    # Of the five scales the coarsest is computed everywhere anyway, and the dense pass has none.
+    assert few[0] is False and few[4] is True and not any(few[5:])
+    for ours, dense in pairs:
+        np.testing.assert_allclose(ours, dense, atol=1e-9 * max(1.0, np.abs(dense).max()))
+
+
+def test_an_unknown_implementation_is_refused():
+    generator = small()
+    with pytest.raises(ValueError, match="implementation='sorted' is neither"):
+        generator.implementation = "sorted"

@@ -15,6 +15,7 @@ import pytest
 from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
 from lggan_tf.runs import pytorch_names
+from lggan_tf.runs.pytorch_import import parameter_counts
 
 
 class Reference:
@@ -118,11 +119,17 @@ def semantic_input(task, labels, instances):
     """Label and instance ids -> the semantic generator's input."""
     labels = np.asarray(labels, "int32")
     count, num_local = {"city": (35, 35), "ade": (151, 52)}[task]
-    semantic = np.eye(count, dtype="float32")[labels]
+    symbols, values = labels, np.eye(count, dtype="float32")
     if task == "city":
-        edges = instance_edges(np.asarray(instances)).astype("float32")
-        semantic = np.concatenate([semantic, edges[..., None]], axis=-1)
-    return {"semantic": semantic, "local_labels": np.minimum(labels, num_local - 1)}
+        symbols = labels + count * instance_edges(np.asarray(instances))
+        edges = np.repeat([[0.0], [1.0]], count, axis=0).astype("float32")
+        values = np.concatenate([np.tile(values, (2, 1)), edges], axis=1)
+    return {
+        "semantic": values[symbols],
+        "local_labels": np.minimum(labels, num_local - 1),
+        "symbols": symbols.astype("int32"),
+        "symbol_values": values,
+    }
 
 
 @pytest.fixture(scope="session")
@@ -151,17 +158,14 @@ class Filled:
 
     def count_parameters(self):
         """Module -> (the authors' parameters, ours), for the table."""
-        theirs, ours = Counter(), Counter()
+        theirs, ours = Counter(), parameter_counts(self.slots)
         for tensor in self.reference.json(f"{self.name}_keys")["tensors"]:
             if tensor["trainable"]:
                 module = pytorch_names.module_of(tensor["key"])
                 is_unused = tensor["key"] in self.unused
                 module = tensor["key"].partition(".")[0] if is_unused else module
                 theirs[module] += int(np.prod(tensor["shape"]))
-        for slot in self.slots:
-            if slot.variable.trainable:
-                ours[pytorch_names.module_of(slot.key)] += slot.size
-        both = {module: (theirs[module], ours[module]) for module in theirs | ours}
+        both = {module: (theirs[module], ours.get(module, 0)) for module in theirs | ours}
         comparisons.counts[self.name] = both
         return both
 
@@ -226,6 +230,13 @@ def _semantic_discriminator(task):
     network.build((None, None, None, {"ade": 154, "city": 39}[task]))
     slots = pytorch_names.multiscale_discriminator_slots(network)
     return network, slots, f"semantic_{task}_discriminator"
+
+
+@pytest.fixture(params=["auto", "dense"])
+def implementation(request, monkeypatch):
+    """The generator's; with "auto" distinct windows of labels count as few whatever they are."""
+    monkeypatch.setattr("lggan_tf.layers.label_windows.LARGEST_SHARE", 2.0)
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,21 @@ def test_fit_and_evaluate_show_means_over_the_epoch(still):
     )
 
 
+@pytest.mark.slow
+def test_fit_under_xla(plain, make_model, random_batch, classes):
+    """What follows the labels cannot go there; the dense formulation does, with the same terms."""
+    config, model = make_model(plain)
+    assert model.generator.implementation == "auto"
+    batch = random_batch(config, classes)
+    terms = floats(model.step(batch))
+    rates = [keras.optimizers.SGD(0.0) for _ in range(2)]
+    model.compile(*rates, model.objective, jit_compile=True)
+    assert model.generator.implementation == "dense"
+    assert model.generator.local_generator.class_convolution.implementation == "dense"
+    history = model.fit(tf.data.Dataset.from_tensors(batch), shuffle=False, verbose=0).history
+    assert {name: values[0] for name, values in history.items()} == pytest.approx(terms, rel=1e-4)
+
+
 def test_fit_trains(plain, make_model, random_batch, classes, values_of):
     config, model = make_model(plain | {"lambda_l1": 10.0})
     model.compile("adam", "adam", model.objective)

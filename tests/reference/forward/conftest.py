@@ -32,10 +32,13 @@ def traced():
 
 
 def generator_layers(generator):
-    """Our layers by the names of the authors' direct child modules, as their traces list them."""
+    """Our layers by the names of the authors' direct child modules, as their traces list them.
+
+    All but the first convolution, which by windows of labels is no call of a layer.
+    """
     encoder, local = generator.encoder, generator.local_generator
     whole, spade = generator.global_generator, hasattr(generator.global_generator, "blocks")
-    found = {"conv1": encoder.stem.convolution, "conv1_norm": encoder.stem.norm}
+    found = {"conv1_norm": encoder.stem.norm}
     for number, block in enumerate((*encoder.down, *(whole.down if spade else ())), 2):
         found |= {f"conv{number}": block.convolution, f"conv{number}_norm": block.norm}
     for number, block in enumerate((*encoder.residual, *local.residual), 1):
@@ -83,6 +86,7 @@ def generator_trace(traced, to_nchw):
                 rows[name] = [class_major(value, local.num_classified)]
             else:
                 rows[name] = [to_nchw(value)]
+        rows["conv1"] = [to_nchw(seen["conv1_norm"])]
         if hasattr(generator.global_generator, "blocks"):
             doubled = [pytorch_names.SPADE_BLOCKS[i] for i in generator.global_generator.doubled]
             rows["up"] = [to_nchw(seen[name]) for name in doubled]
@@ -104,7 +108,7 @@ def generator_trace(traced, to_nchw):
 def compare_trace(reference):
     """Shape, mean, deviation and first eight values of every row of a file's trace."""
 
-    def compare(file, rows, prefix=""):
+    def compare(file, rows, prefix="", note=""):
         arrays = reference.arrays(file)
         names = arrays[f"{prefix}trace_name"].tolist()
         assert sorted(names) == sorted(name for name, values in rows.items() for _ in values)
@@ -119,6 +123,6 @@ def compare_trace(reference):
         ):
             key = f"{prefix}trace_{kind}"
             got = np.array([measure(value) for value in values])
-            reference.compare(file, key, got, arrays[key], reference.allowed(file, key))
+            reference.compare(file, key, got, arrays[key], reference.allowed(file, key), note)
 
     return compare

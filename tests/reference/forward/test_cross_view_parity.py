@@ -92,8 +92,9 @@ def test_what_the_discriminator_would_do_with_running_statistics(
     rows["11"] = scale.to_logits(x)
     rows["12"] = tf.sigmoid(rows["11"])
     rows = {name: [to_nchw(value)] for name, value in rows.items()}
-    compare_trace(JUDGE, rows, "eval_")
-    reference.compare(JUDGE, "output_eval", *rows["12"], judged["output_eval"], 5e-5)
+    compare_trace(JUDGE, rows, "eval_", "by hand, not built here")
+    wanted = judged["output_eval"]
+    reference.compare(JUDGE, "output_eval", *rows["12"], wanted, 5e-5, "by hand, not built here")
 
 
 def test_statistics_that_the_discriminators_norms_would_have_kept(
@@ -114,4 +115,5 @@ def test_statistics_that_the_discriminators_norms_would_have_kept(
             tensor = f"after_running_{kind}_{number}"
             ours = 0.9 * state[f"model.{number}.running_{kind}"] + 0.1 * own
             allowed = reference.allowed(JUDGE, tensor)
-            reference.compare(JUDGE, tensor, ours, judged[tensor], allowed)
+            note = "by hand, not built here"
+            reference.compare(JUDGE, tensor, ours, judged[tensor], allowed, note)

@@ -48,6 +48,7 @@ def semantic(reference, networks, to_nchw, semantic_inputs):
         networks.semantic_generator("ade"),
     )
     inputs = semantic_inputs("ade", arrays["input_label"], arrays["input_instance"])
+    filled.network.implementation = "dense"
 
     def off():
         outputs = filled.network(inputs, training=False)
@@ -65,6 +66,7 @@ def running_variance(reference, networks, semantic_inputs):
     filled, file = networks.semantic_generator("ade"), "semantic_ade_generator_train"
     tensor = f"after/{key}.running_var"
     inputs = semantic_inputs("ade", arrays["input_label"], arrays["input_instance"])
+    filled.network.implementation = "dense"
 
     def off():
         filled.restore()

@@ -25,9 +25,11 @@ def inputs(task, evaluated, semantic_inputs):
 
 
 def test_inference(
-    reference, task, evaluated, inputs, generator_trace, compare_trace, to_nchw, semantic_generator
-):
+    reference, task, evaluated, inputs, generator_trace, compare_trace, to_nchw,
+    semantic_generator, implementation,
+):  # fmt: skip
     file, generator = f"semantic_{task}_generator_eval", semantic_generator.network
+    generator.implementation = implementation
     if task == "city":
         np.testing.assert_array_equal(
             to_nchw(inputs["semantic"][..., -1:]), evaluated["input_edge"]
@@ -65,10 +67,11 @@ def test_inference(
 
 def test_training(
     reference, task, generator_trace, compare_trace, semantic_inputs, inputs, to_nchw,
-    semantic_generator,
+    semantic_generator, implementation,
 ):  # fmt: skip
     """Batch statistics and one power iteration; the state afterwards, too."""
     file, generator = f"semantic_{task}_generator_train", semantic_generator.network
+    generator.implementation = implementation
     arrays, step = reference.arrays(file), 1
     if task == "city":
         inputs, step = semantic_inputs(task, arrays["input_label"], arrays["input_instance"]), 2
