@@ -296,7 +296,7 @@ def test_by_windows_of_labels_as_everywhere(rng, randomize, monkeypatch, edges):
         with tf.GradientTape() as tape:
             image = generator(batch)["image"]
             loss = tf.reduce_sum(image * weights)
-        variables = generator.trainable_variables
+        variables = [variable.value for variable in generator.trainable_variables]
         return [image, *tape.gradient(loss, variables, unconnected_gradients="zero")]
 
     pairs = list(zip(drawn("auto"), drawn("dense"), strict=True))
