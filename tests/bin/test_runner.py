@@ -240,5 +240,5 @@ def test_tensorflow_starts_silently_unless_asked_to_speak(binary):
     assert (silent.returncode, silent.stderr) == (0, "")
     loud = binary("--act=tensorflow", "--recipe=town_semantic", TF_CPP_MIN_LOG_LEVEL="0")
     assert loud.returncode == 0
-    for line in ("oneDNN", "WARNING:absl:chatter", "WARNING:tensorflow:chatter"):
+    for line in ("cpu_feature_guard", "WARNING:absl:chatter", "WARNING:tensorflow:chatter"):
         assert line in loud.stderr
