@@ -89,6 +89,13 @@ class ModelConfig:
     branches: str = setting("both", "Which branches draw the image.", ("both", "global", "local"))
     merge: str = setting("conv", "How class images become the local image.", ("sum", "conv"))
     fusion: str = setting("learned", "How the branches are fused.", ("learned", "uniform"))
+    implementation: str = setting(
+        "auto",
+        "auto: compute what depends on labels alone once per distinct window, and class images "
+        "where their pixels are. dense: everything everywhere, as XLA, TFLite and TPUs need it. "
+        "The images are the same.",
+        ("auto", "dense"),
+    )
     discriminator: str = setting(
         "multiscale", "Kind of the discriminators.", ("multiscale", "patch")
     )

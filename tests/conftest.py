@@ -32,14 +32,15 @@ def shared_dir() -> Path:
 def pytest_collection_modifyitems(items):
     """Marks what needs the folder, and says what one process has to run when several share a run.
 
-    That is a file; and all that compares with the authors' networks, which are large and are built
-    once, first of all, as it takes longest.
+    That is a file, unless a test names a group; and all that compares with the authors' networks,
+    which are large and are built once.
     """
     reference = Path(__file__).parent / "reference"
     items.sort(key=lambda item: reference not in item.path.parents)
     for item in items:
         group = reference if reference in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(str(group)))
         if "shared_dir" in getattr(item, "fixturenames", ()):
             item.add_marker("reference")
 

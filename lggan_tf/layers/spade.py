@@ -18,7 +18,7 @@ from lggan_tf.layers.normalization import BatchNorm
 from lggan_tf.layers.spectral import SpectralConv2D
 
 LEAKY_SLOPE = 0.2
-# Pixels of a map below which nearly every window is distinct.
+# Pixels of a batch of maps below which nearly every window is distinct.
 FEWEST_PIXELS = 256
 
 

@@ -102,6 +102,7 @@ def build_networks(config: Config, classes: ClassTable):
         branches=model.branches,
         merge=model.merge,
         fusion=model.fusion,
+        implementation=model.implementation,
         num_classified=local.classified if config.loss.lambda_class else 0,
         initializer=model.initializer,
     )

@@ -148,6 +148,7 @@ ABLATION = {
     "class images mixed": ({"merge": "conv"}, set(), set()),
     "learned fusion": ({"fusion": "learned"}, set(), set()),
     "uniform fusion": ({"fusion": "uniform"}, set(), set()),
+    "everything everywhere": ({"implementation": "dense"}, set(), set()),
     "no classification": ({"lambda_class": 0.0}, {"class"}, {"class_logits"}),
     "no feature matching": (
         {"lambda_feature_matching": 0.0},
@@ -192,6 +193,7 @@ def test_ablation(row, plain, classes, make_model, random_batch, values_of):
     assert any(not np.array_equal(a, b) for a, b in zip(before[-2:], after[-2:], strict=True))
     assert not np.array_equal(before[0], after[0])
 
+    assert model.generator.implementation == config.model.implementation
     outputs = model(batch)
     assert set(outputs) == DRAWN ^ drawn_changed
     if "weight_global" in outputs:
