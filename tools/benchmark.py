@@ -81,8 +81,8 @@ def recipe_case(recipe: str, part: str, batch: int):
     recipes.define(values)
     config_flags.define(values)
     values(["benchmark", *recipes.expand([f"--recipe={recipe}"], values)])
-    # Weights for a perceptual term would have to be there.
-    config = Config.from_flat(config_flags.given(values) | {"lambda_perceptual": 0.0}).check()
+    # Weights for a perceptual term would have to be there, and for a check the data.
+    config = Config.from_flat(config_flags.given(values) | {"lambda_perceptual": 0.0})
     height, width = config.data.image_height, config.data.image_width
     classes = open_classes(config.data.dataset, config.data.data_dir)
     labels = town_labels(batch, height, width, classes.num_labels, 0.0)
