@@ -26,10 +26,10 @@ def load_tensorflow(trains: bool = False) -> ModuleType:
 
     Args:
         trains: whether gradients will be computed. TensorFlow uses oneDNN by itself on newer
-            processors only. On one with AVX2 alone it makes the gradients of convolutions up to
-            twenty times faster and convolutions up to three times slower: it halves a training
-            step, and doubles the time of drawing. So it is turned on here for training alone. What
-            TF_ENABLE_ONEDNN_OPTS in the environment says, stands.
+            processors only. On one with AVX2 alone it makes most gradients of convolutions faster
+            and many convolutions slower: it halves a training step, and about doubles the time of
+            drawing. So it is turned on here for training alone. What TF_ENABLE_ONEDNN_OPTS in the
+            environment says, stands.
 
     Returns:
         The module `tensorflow`.

@@ -1,7 +1,7 @@
 """Blocks of the ResNet-style parts (spec, section 1). IN is instance normalisation.
 
 Layers that hold others say in `build` of which shape their variables are: Keras would find out by
-tracing a call, and one within the other, which takes a minute for the whole of LGGAN.
+tracing a call, and one within the other, which takes longer than all else at a start.
 """
 
 from collections.abc import Iterable
