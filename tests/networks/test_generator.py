@@ -279,6 +279,9 @@ def test_by_windows_of_labels_as_everywhere(rng, randomize, monkeypatch, edges):
 
     monkeypatch.setattr("lggan_tf.networks.spade_global_generator.spade_windows", noted)
     labels = np.kron(rng.integers(0, K + 1, (2, 4, 4)), np.ones((1, 32, 32), int))
+    labels = np.roll(
+        labels, (5, 3), axis=(1, 2)
+    )  # so that it matters which pixel of a cell is taken
     given = {"labels": labels.astype("uint8")}
     if edges:
         given["edges"] = (rng.random(labels.shape) < 0.001).astype("uint8")
