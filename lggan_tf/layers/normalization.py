@@ -17,7 +17,7 @@ def instance_norm(**kwargs) -> keras.layers.Layer:
 class BatchNorm(keras.layers.BatchNormalization):
     """Batch normalisation under SPADE: synchronised over replicas, without parameters.
 
-        As in PyTorch the stored variance is the unbiased one, n / (n - 1) times the batch's; Keras
+    As in PyTorch the stored variance is the unbiased one, n / (n - 1) times the batch's; Keras
     stores the biased one, which differs where a map has few pixels (spec, section 7, 14).
     """
 
@@ -25,9 +25,18 @@ class BatchNorm(keras.layers.BatchNormalization):
         kwargs = {"momentum": 0.9, "epsilon": EPSILON} | kwargs
         super().__init__(**kwargs | {"center": False, "scale": False, "synchronized": True})
 
+    def takes_batch(self, training) -> bool:
+        """Whether a call takes the statistics of its batch, not the stored ones."""
+        return bool(training and self.trainable)
+
+    def stored_affine(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Factor and shift `[C]` with which the stored statistics normalise: x * factor + shift."""
+        factor = tf.math.rsqrt(tf.convert_to_tensor(self.moving_variance) + self.epsilon)
+        return factor, -factor * self.moving_mean
+
     def call(self, inputs, training=None):
         """`[B,H,W,C] -> [B,H,W,C]`; statistics of the batch if `training`, else the stored ones."""
-        if not training or not self.trainable:
+        if not self.takes_batch(training):
             return super().call(inputs, training=training)
         before = tf.convert_to_tensor(self.moving_variance)
         outputs = super().call(inputs, training=True)

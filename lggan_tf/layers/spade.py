@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from lggan_tf.layers.convolution import PaddedConv2D
+from lggan_tf.layers.convolution import PaddedConv2D, pad_images
 from lggan_tf.layers.label_windows import (
     LabelMap,
     LabelWindows,
@@ -94,46 +94,69 @@ class SPADE(keras.layers.Layer):
         Returns:
             `[B,h,w,filters]`.
         """
+        takes_batch = self.norm.takes_batch(training)
+        weights = self._weights(folded=not takes_batch)
+        if takes_batch:
+            inputs = self.norm(inputs, training=True)
         if windows is None:
-            scale, offset = self._modulation(semantic)
-        else:
-            scale, offset = tf.cond(
-                windows.outer.are_few,
-                lambda: self._modulation_by_windows(windows, tf.shape(semantic)),
-                lambda: self._modulation(semantic),
-            )
-        return self.norm(inputs, training=training) * scale + offset
+            return self._modulate(inputs, semantic, weights)
+        return tf.cond(
+            windows.outer.are_few,
+            lambda: self._modulate_by_windows(inputs, windows, weights),
+            lambda: self._modulate(inputs, semantic, weights),
+        )
 
-    def _modulation(self, semantic):
-        """1 + gamma and beta, `[B,h,w,filters]` each."""
-        hidden = tf.nn.relu(self.shared(semantic))
-        return 1.0 + self.gamma(hidden), self.beta(hidden)
+    def _weights(self, folded):
+        """Kernels `[3,3,hidden,filters]` and biases of 1 + gamma and of beta.
 
-    def _modulation_by_windows(self, windows, shape):
+        With the norm's stored statistics `folded` in, they modulate x itself: one pass over the
+        weights instead of two over x.
+        """
+        dtype = self.variable_dtype
+        scale = tf.cast(self.gamma.kernel, dtype), 1.0 + tf.cast(self.gamma.bias, dtype)
+        offset = tf.cast(self.beta.kernel, dtype), tf.cast(self.beta.bias, dtype)
+        if folded:
+            factor, shift = self.norm.stored_affine()
+            offset = tuple(o + s * shift for o, s in zip(offset, scale, strict=True))
+            scale = tuple(s * factor for s in scale)
+        return scale, offset
+
+    def _modulate(self, inputs, semantic, weights):
+        hidden = pad_images(tf.nn.relu(self.shared(semantic)), 1)
+
+        def modulation(kernel, bias):
+            convolved = tf.nn.conv2d(hidden, tf.cast(kernel, hidden.dtype), 1, "VALID")
+            return convolved + tf.cast(bias, hidden.dtype)
+
+        return _scale_and_shift(inputs, *(lambda w=w: modulation(*w) for w in weights))
+
+    def _modulate_by_windows(self, inputs, windows, weights):
         dtype = self.compute_dtype
-        values = tf.cast(windows.values, dtype)
-
-        def weights(*convolutions):
-            kernels = tf.concat([tf.cast(c.kernel, dtype) for c in convolutions], axis=-1)
-            return kernels, tf.concat([tf.cast(c.bias, dtype) for c in convolutions], axis=-1)
-
-        kernel, bias = weights(self.shared)
-        hidden = convolve_ids(windows.inner, values, kernel)
+        values, bias = tf.cast(windows.values, dtype), tf.cast(self.shared.bias, dtype)
+        hidden = convolve_ids(windows.inner, values, tf.cast(self.shared.kernel, dtype))
         hidden = tf.cast(tf.nn.relu(hidden + tf.cast(bias, hidden.dtype)), dtype)
-        kernel, bias = weights(self.gamma, self.beta)
+        kernel, bias = (tf.cast(tf.concat(w, axis=-1), dtype) for w in zip(*weights, strict=True))
         # Behind the edge of the image hidden channels are 0, not relu(bias).
         table = convolve_columns(windows.outer, tf.pad(hidden, [[1, 0], [0, 0]]), kernel)
-        table += tf.cast(bias, table.dtype)
-        shape = tf.concat([shape[:-1], [self.filters]], 0)
-        return tuple(
-            tf.reshape(spread(windows.outer, tf.cast(part, dtype)), shape)
-            for part in (1.0 + table[:, : self.filters], table[:, self.filters :])
-        )
+        table = tf.cast(table + tf.cast(bias, table.dtype), dtype)
+
+        def modulation(part):
+            return tf.reshape(spread(windows.outer, part), tf.shape(inputs))
+
+        parts = table[:, : self.filters], table[:, self.filters :]
+        return _scale_and_shift(inputs, *(lambda p=p: modulation(p) for p in parts))
 
     def get_config(self):
         """Constructor arguments."""
         own = {"filters": self.filters, "hidden": self.hidden, "initializer": self.initializer}
         return super().get_config() | own
+
+
+def _scale_and_shift(inputs, scale, offset):
+    """Inputs * scale() + offset(), which are made one after the other: each is as large as x."""
+    scaled = inputs * scale()
+    with tf.control_dependencies([scaled]):
+        return scaled + offset()
 
 
 @keras.saving.register_keras_serializable(package="lggan_tf")
@@ -191,7 +214,9 @@ class SPADEResnetBlock(keras.layers.Layer):
         shortcut = inputs
         if self.learns_shortcut:
             shortcut = self.convolution_s(modulate(self.norm_s, inputs), training=training)
-        x = tf.nn.leaky_relu(modulate(self.norm_0, inputs), LEAKY_SLOPE)
+        with tf.control_dependencies([shortcut]):  # not both at once: each holds several x
+            x = modulate(self.norm_0, inputs)
+        x = tf.nn.leaky_relu(x, LEAKY_SLOPE)
         x = self.convolution_0(x, training=training)
         x = tf.nn.leaky_relu(modulate(self.norm_1, x), LEAKY_SLOPE)
         return shortcut + self.convolution_1(x, training=training)
