@@ -88,10 +88,12 @@ async def parse_multipart(headers: Headers, body: bytes) -> dict[str, bytes]:
     except (MultiPartException, FormParserError, KeyError, ValueError) as error:
         raise RequestError(400, f"the multipart body cannot be read: {error}") from None
     parts = {}
-    for name, value in form.multi_items():
-        if name in parts:
-            raise RequestError(400, f"part {name[:100]!r} comes twice")
-        is_file = isinstance(value, UploadFile)
-        parts[name] = await value.read() if is_file else value.encode("latin-1", "replace")
-    await form.close()
+    try:
+        for name, value in form.multi_items():
+            if name in parts:
+                raise RequestError(400, f"part {name[:100]!r} comes twice")
+            # A part without a file name is taken for text, and a PNG is none.
+            parts[name] = await value.read() if isinstance(value, UploadFile) else value.encode()
+    finally:
+        await form.close()
     return parts

@@ -9,7 +9,7 @@ from lggan_tf.serving.request_error import RequestError
 
 PNG = b"\x89PNG\r\n\x1a\n"
 # TensorFlow's operators decode all of these, whatever they are called. Pillow tells the size of
-# some; of the others the header does not tell how much there is to decode, or Pillow cannot read it.
+# some; of the others the header does not tell how much there is to decode, or Pillow reads none.
 _MEASURED = {b"\xff\xd8\xff": "JPEG", b"BM": "BMP"}
 _REFUSED = {
     b"GIF8": "GIF",

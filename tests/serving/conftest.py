@@ -111,7 +111,7 @@ class Arithmetic(tf.Module):
         }
         self.functions = {
             "serving_default": self._function(
-                lambda x: {"y": 0.5 * x["x"] + 2.0}, {"x": spec([None], tf.float32)}
+                lambda x: {"y": 0.25 * x["x"] + 1.0}, {"x": spec([None], tf.float32)}
             ),
             "named": self._function(
                 lambda i: {
@@ -172,14 +172,22 @@ def models_dir(tmp_path_factory):
     return folder
 
 
-def png(array):
+def _png(array):
     encoded = io.BytesIO()
     Image.fromarray(np.asarray(array, "uint8")).save(encoded, "PNG")
     return encoded.getvalue()
 
 
-def pixels(data):
-    return np.asarray(Image.open(io.BytesIO(data)))
+@pytest.fixture(scope="session")
+def png():
+    """Array -> PNG file."""
+    return _png
+
+
+@pytest.fixture(scope="session")
+def pixels():
+    """PNG file -> array."""
+    return lambda data: np.asarray(Image.open(io.BytesIO(data)))
 
 
 class InProcess:
