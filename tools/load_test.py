@@ -97,7 +97,8 @@ class Load:
 
 def memory(url: str) -> float:
     """MiB that the server's process holds."""
-    text = Client(url).request("GET", "/metrics").decode()
+    with Client(url) as client:
+        text = client.request("GET", "/metrics").decode()
     return float(re.search(r"^process_resident_memory_bytes (\S+)", text, re.MULTILINE)[1]) / 2**20
 
 

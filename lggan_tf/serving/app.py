@@ -16,6 +16,7 @@ import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import orjson
 from starlette.applications import Starlette
@@ -25,7 +26,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from lggan_tf.serving import generate, metrics, page, tensors
+from lggan_tf.serving import generate, label_maps, metrics, page, tensors
 from lggan_tf.serving.body import BodyReader
 from lggan_tf.serving.loaded_model import Signature
 from lggan_tf.serving.observed import Observed, Record, answer_error, fault
@@ -175,9 +176,12 @@ class Api:
             record = _asked(request, "generate", version)
             signature = find_signature(version, "png")
             inputs = await generate.read_inputs(request.headers, body, signature)
+            inputs = await self._in_codec(
+                label_maps.with_plain_maps, inputs, version.loaded, self._settings.max_pixels
+            )
             outputs, job = await self._predictor.predict(version, signature, inputs)
         record.timing |= {"wait": job.wait_seconds, "model": job.model_seconds}
-        named = {"X-Model": version.model, "X-Model-Version": str(version.number)}
+        named = {"X-Model": quote(version.model), "X-Model-Version": str(version.number)}
         return Response(generate.picture(outputs), headers=named, media_type="image/png")
 
     async def _in_codec(self, function, *arguments):

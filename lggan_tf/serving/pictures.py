@@ -63,3 +63,11 @@ def picture_size(data: bytes, name: str) -> tuple[int, int] | None:
             except Exception:
                 raise RequestError(400, f"{name} is a {kind} file with a broken header") from None
     return None
+
+
+def too_many_pixels(pixels: int, limit: int) -> RequestError:
+    """What a request with `pixels` gets from a server that takes `limit`."""
+    return RequestError(
+        413,
+        f"the request has {pixels} pixels (height x width x batch), and this server takes {limit}",
+    )

@@ -10,7 +10,7 @@ from lggan_tf.serving import pictures
 from lggan_tf.serving.batcher import Batcher, Job
 from lggan_tf.serving.loaded_model import Signature
 from lggan_tf.serving.metrics import Metrics
-from lggan_tf.serving.request_error import RequestError, from_tensorflow
+from lggan_tf.serving.request_error import from_tensorflow
 from lggan_tf.serving.settings import Settings
 from lggan_tf.serving.versions import Version
 
@@ -49,11 +49,7 @@ class Predictor:
         sizes = {name: _picture_sizes(array, name) for name, array in inputs.items()}
         pixels = max((_pixels(array, sizes[name]) for name, array in inputs.items()), default=0)
         if pixels > self._max_pixels:
-            raise RequestError(
-                413,
-                f"the request has {pixels} pixels (height x width x batch), and this server takes "
-                f"{self._max_pixels}",
-            )
+            raise pictures.too_many_pixels(pixels, self._max_pixels)
         rows = {array.shape[0] for array in inputs.values() if array.ndim}
         key = None
         if signature.batches and len(rows) == 1:

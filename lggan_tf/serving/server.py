@@ -10,6 +10,7 @@ import errno
 import logging
 import signal
 import socket
+from http import HTTPStatus
 from pathlib import Path
 
 import h11
@@ -87,9 +88,13 @@ def _listen(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        sock.listen()
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen()
+        except OSError:
+            sock.close()
+            raise
     except OSError as error:
         reasons = {
             errno.EADDRINUSE: f"port {port} is in use; choose another with --port",
@@ -176,7 +181,7 @@ class _Protocol(H11Protocol):
         # An answer may be under way already, as when the body's encoding is broken.
         with contextlib.suppress(h11.LocalProtocolError):
             for event in (
-                h11.Response(status_code=status, headers=headers),
+                h11.Response(status_code=status, headers=headers, reason=HTTPStatus(status).phrase),
                 h11.Data(data=body),
                 h11.EndOfMessage(),
             ):

@@ -251,17 +251,15 @@ def _served(versions: dict[int, Version]) -> list[Version]:
     return [versions[n] for n in sorted(versions) if versions[n].state is State.AVAILABLE]
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError:
-        return []
+def _holds_a_model(path: Path) -> bool:
+    """A folder that a path in a URL and JSON can name; exports on their way start with a dot."""
+    return path.is_dir() and path.name.isprintable() and not path.name.startswith(".")
 
 
 def _version_folders(folder: Path) -> dict[int, Path]:
     return {
         int(p.name): p
-        for p in _entries(folder)
+        for p in folder.iterdir()
         if p.name.isascii() and p.name.isdecimal() and int(p.name) <= _LARGEST and p.is_dir()
     }
 

@@ -1,6 +1,7 @@
 """A model with the signatures of an exported one, small: a colour per label id."""
 
 import asyncio
+import dataclasses
 import io
 import os
 from types import SimpleNamespace
@@ -234,11 +235,37 @@ class InProcess:
         self._loop.close()
 
 
+@pytest.fixture
+def start(models_dir):
+    """Settings that differ, another folder -> an application of its own."""
+    started = []
+
+    def make(folder=models_dir, **changed):
+        started.append(InProcess(folder, dataclasses.replace(LIMITS, **changed)))
+        return started[-1]
+
+    yield make
+    for served in started:
+        served.close()
+
+
 @pytest.fixture(scope="module")
 def server(models_dir):
     served = InProcess(models_dir)
     yield served
     served.close()
+
+
+@pytest.fixture(scope="session")
+def save_painter():
+    """Folder of a new version, how bright it paints, its slowness -> the version."""
+    return lambda folder, shade=1.0, slowness=0: save(folder, Painter(shade, False, slowness))
+
+
+@pytest.fixture(scope="session")
+def colours():
+    """`[4,3]`: what `painter` paints."""
+    return COLOURS
 
 
 @pytest.fixture(scope="module")
