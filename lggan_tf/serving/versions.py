@@ -124,9 +124,17 @@ class Versions:
 
     def scan(self) -> None:
         """Looks into the folder, loads what is new, and lets go what is no longer wanted."""
-        folders = {p.name: p for p in _entries(self._models_dir) if p.is_dir() and p.name[0] != "."}
+        try:
+            folders = {p.name: p for p in self._models_dir.iterdir() if _holds_a_model(p)}
+        except OSError as error:
+            # What is loaded stays: the disk may come back.
+            log.warning("models not found", extra={"reason": str(error)})
+            return
         for name in sorted(folders):
-            self._scan_model(name, folders[name])
+            try:
+                self._scan_model(name, folders[name])
+            except OSError as error:
+                log.warning("versions not found", extra={"model": name, "reason": str(error)})
         for name in set(self._models) - set(folders):
             self._keep(name, set(), set())
         if self._garbage:
