@@ -28,7 +28,8 @@ def define(flag_values: flags.FlagValues) -> None:
         ("queue_size", 128, 1, "Requests that may wait; more are refused with 429."),
         ("workers", 1, 1, "Calls of models at a time; each uses all cores."),
         ("max_request_bytes", 16 << 20, 1024, "Bytes of a request's body."),
-        ("max_pixels", 1 << 20, 1, "Height x width x batch of a request, or of a batch."),
+        ("max_batch_pixels", 1 << 17, 1, "Height x width x rows of a batch of several requests."),
+        ("max_pixels", 1 << 20, 1, "Height x width x batch of a request."),
     ):
         flags.DEFINE_integer(name, default, text, flag_values=flag_values, lower_bound=lowest)
     for name, default, lowest, text in (
@@ -59,6 +60,7 @@ def main(flag_values: flags.FlagValues) -> None:
         queue_size=value["queue_size"],
         workers=value["workers"],
         max_bytes=value["max_request_bytes"],
+        max_batch_pixels=value["max_batch_pixels"],
         max_pixels=value["max_pixels"],
         request_timeout=value["request_timeout_s"],
         client_timeout=value["client_timeout_s"],

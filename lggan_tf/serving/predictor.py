@@ -25,7 +25,7 @@ class Predictor:
         self._batcher = Batcher(
             run_jobs,
             settings.max_batch_size,
-            settings.max_pixels,
+            settings.max_batch_pixels,
             settings.batch_timeout,
             settings.queue_size,
             settings.workers,

@@ -13,7 +13,9 @@ class Settings:
         queue_size: requests that may wait for a model, and bodies that may be read at a time.
         workers: calls of models at a time.
         max_bytes: of a request's body.
-        max_pixels: height x width x batch of a request, and of a batch of several.
+        max_batch_pixels: height x width x rows of such a call, if it is for several requests; on a
+            processor large batches are slower than small ones.
+        max_pixels: height x width x batch of a request.
         request_timeout: seconds from a request's first line to its answer.
         client_timeout: seconds that a client may take to send its request, and to take its answer.
         poll_interval: seconds between two looks into the folder of models.
@@ -24,6 +26,7 @@ class Settings:
     queue_size: int = 128
     workers: int = 1
     max_bytes: int = 16 << 20
+    max_batch_pixels: int = 1 << 17
     max_pixels: int = 1 << 20
     request_timeout: float = 60.0
     client_timeout: float = 15.0

@@ -130,7 +130,7 @@ def test_requests_share_a_batch_and_each_gets_its_own(start, png, pixels, colour
 
 
 def test_a_batch_of_several_requests_keeps_to_the_limit_of_pixels(start, png):
-    served = start(max_batch_size=8, batch_timeout=0.2, max_pixels=200)
+    served = start(max_batch_size=8, batch_timeout=0.2, max_batch_pixels=200)
     body = png(np.zeros((8, 8)))
 
     async def send_all():
