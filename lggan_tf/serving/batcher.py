@@ -136,7 +136,8 @@ class Batcher:
         # A timer may fire a hair early; a microsecond of slack saves another one.
         if now >= group[0].arrived + self._timeout - 1e-6:
             return True
-        return sum(job.rows for job in group) >= self._max_rows
+        rows, pixels = sum(job.rows for job in group), sum(job.pixels for job in group)
+        return rows >= self._max_rows or pixels >= self._max_pixels
 
     def _take(self, key: Hashable) -> list[Job]:
         group, jobs, rows, pixels = self._groups[key], [], 0, 0
