@@ -88,7 +88,7 @@ def check_programs(programs, tmp_path, package):
     )
     assert shown["data"]["image_height"] == 64
     assert shown["train"]["seed"] == 5
-    for name in ("lggan-generate", "lggan-export"):
+    for name in ("lggan-generate", "lggan-export", "lggan-serve"):
         assert run(programs / name, "--help", cwd=elsewhere).startswith(f"usage: {name} ")
     assert not list(elsewhere.iterdir())
 
