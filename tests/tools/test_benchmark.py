@@ -59,7 +59,8 @@ def test_both_implementations_are_measured(tmp_path):
     assert rows[3]["gflop"] > 3 * rows[1]["gflop"]
     printed = [line for line in done.stdout.splitlines() if line.startswith("| town_semantic")]
     assert len(printed) == 4
-    assert Image.open(picture).format == "PNG"
+    with Image.open(picture) as drawn:
+        assert drawn.format == "PNG"
 
 
 @pytest.mark.slow
