@@ -206,6 +206,21 @@ def test_an_endless_body_is_refused_and_cut_off(served, client):
     assert client.request("GET", "/healthz")
 
 
+def test_a_client_that_does_not_take_its_answer(served, client):
+    body = json.dumps({"signature_name": "explain", "instances": [[[1] * 256] * 256]}).encode()
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", served.port))
+        connection.sendall(
+            b"POST /v1/models/painter:predict HTTP/1.1\r\nHost: x\r\n"
+            + b"Content-Length: %d\r\n\r\n" % len(body)
+            + body
+        )
+        served.wait_for('"answer not taken"')
+    assert client.request("GET", "/healthz")
+
+
 def test_a_client_that_goes_away(served, client, png, maps):
     body = png(maps.labels[0])
     for _ in range(5):
