@@ -188,6 +188,11 @@ class TrainConfig:
     sample_every: int = setting(500, "Steps between image grids.")
     checkpoint_every: int = setting(1000, "Steps between checkpoints.")
     keep: int = setting(2, "Number of checkpoints kept.")
+    class_balance: float = setting(
+        0.0,
+        "Rare classes, strength from 0 (off) to 1: draw samples that show them more often, and let "
+        "them weigh more in the class and l1_local terms. 0.5 is a place to start.",
+    )
 
 
 SECTIONS = {"data": DataConfig, "model": ModelConfig, "loss": LossConfig, "train": TrainConfig}
@@ -358,6 +363,8 @@ class Config:
         for name, value in self.to_flat().items():
             if name.startswith("lambda_") and value < 0:
                 raise UserError(f"--{name}={value:g} must not be negative")
+        if not 0 <= train.class_balance <= 1:
+            raise UserError(f"--class_balance={train.class_balance:g} is not between 0 and 1")
         if not 0 <= train.seed < 2**32:
             raise UserError(f"--seed={train.seed} must be between 0 and {2**32 - 1}")
         if train.epochs + train.decay_epochs < 1:

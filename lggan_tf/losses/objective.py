@@ -32,7 +32,8 @@ class Objective:
 
     The weights are explained in `lggan_tf.config.LossConfig`. `images` in a term: fused, global and
     local, summed. `target_masks`: for every class the one whose mask its target in `l1_local` has;
-    its own if None.
+    its own if None. `class_weights`: for every class how much it counts in `class` and
+    `l1_local`; all the same if None.
     """
 
     gan_loss: str = "hinge"
@@ -45,6 +46,7 @@ class Objective:
     lambda_perceptual: float = 10.0
     lambda_tv: float = 0.0
     target_masks: tuple[int, ...] | None = None
+    class_weights: tuple[float, ...] | None = None
 
     def term_names(self, views: tuple[str, ...]) -> tuple[str, ...]:
         """Names of all terms with these discriminators, in the order D, G; the totals last."""
@@ -73,7 +75,7 @@ class Objective:
 
         Args:
             outputs: the generator's; with a weight for `l1_local` its `class_l1`, too, for which
-                it was given the photo and `target_masks`.
+                it was given the photo, `target_masks` and `class_weights`.
             target: photo `[B,H,W,3]` in [-1, 1].
             labels: `local_labels` `[B,H,W]`.
             fakes: D's feature maps of the drawn images.
@@ -103,7 +105,9 @@ class Objective:
             loss = tf.reduce_mean(outputs["class_l1"])
             terms["l1_local"] = self.lambda_l1_local * loss / replicas
         if self.lambda_class:
-            entropy, count = classification_terms(outputs["class_logits"], labels)
+            entropy, count = classification_terms(
+                outputs["class_logits"], labels, self.class_weights
+            )
             terms["class"] = self.lambda_class * tf.math.divide_no_nan(
                 entropy, _sum_over_replicas(count)
             )

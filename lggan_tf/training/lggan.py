@@ -195,7 +195,11 @@ class LGGAN(keras.Model):
         """What the generator compares its class images with, if a loss asks for that."""
         if not self.objective.lambda_l1_local:
             return {}
-        return {"target": prepared["image"], "target_masks": self.objective.target_masks}
+        return {
+            "target": prepared["image"],
+            "target_masks": self.objective.target_masks,
+            "class_weights": self.objective.class_weights,
+        }
 
     def _generator_terms(self, prepared, outputs, training):
         images = drawn_images(outputs)
