@@ -113,7 +113,8 @@ def l1_of_images(
     terms = tf.abs(pairs.values - wanted) - tf.abs(pairs.elsewhere - wanted_elsewhere)
     constants = tf.abs(pairs.constants)
     if class_weights is not None:
-        weights = tf.constant([*class_weights, 0.0], terms.dtype)[:, None]
+        # Keras makes tensors of what a layer is called with.
+        weights = tf.cast(tf.stack([*class_weights, 0.0]), terms.dtype)[:, None]
         terms *= tf.gather(weights, windows.classes)
         constants *= weights[:-1]
     terms = tf.reduce_mean(_to_pixels(terms, pairs), axis=[1, 2, 3])
@@ -122,7 +123,7 @@ def l1_of_images(
         is_owner = tf.equal(labels, masks[i])[:, None]
         more = tf.abs(pairs.constants[i] - target) - tf.abs(pairs.constants[i])
         if class_weights is not None:
-            more *= class_weights[i]
+            more *= weights[i]
         more = tf.where(is_owner, more, tf.zeros_like(more))
         terms += tf.reduce_mean(tf.reshape(more, [pairs.shape[0], -1]), axis=1)
     return terms

@@ -100,8 +100,8 @@ class ClassSpecificConv2D(keras.layers.Layer):
             class_weights: factor w_i of every class's mean in the L1; 1 if None.
 
         Returns:
-            I_l `[B,H,W,filters]`; with a target also the sum over classes i of w_i times the mean of
-            |I_{l,i} - M_m(i) * target| over pixels and channels, `[B]` in float32 or wider.
+            I_l `[B,H,W,filters]`; with a target also the sum over classes i of w_i times the mean
+            of |I_{l,i} - M_m(i) * target| over pixels and channels, `[B]` in float32 or wider.
         """
         labels = self._owners(labels)
         given = (features, labels, target, target_masks, class_weights)
@@ -160,7 +160,7 @@ class ClassSpecificConv2D(keras.layers.Layer):
         distances = tf.cast(images, wide) - masks[..., None] * tf.cast(target, wide)[..., None, :]
         means = tf.reduce_mean(tf.abs(distances), axis=[1, 2, 4])
         if class_weights is not None:
-            means *= tf.constant(class_weights, wide)
+            means *= tf.cast(tf.stack(class_weights), wide)
         return merged, tf.reduce_sum(means, axis=-1)
 
     def _sorted(self, features, labels, target, target_masks, class_weights):

@@ -129,9 +129,7 @@ class Generator(keras.Model):
         if self.branches == "both" and self.fusion == "learned":
             self.weight_map.build(encoded)
 
-    def call(
-        self, inputs, training=None, target=None, target_masks=None, class_weights=None
-    ):
+    def call(self, inputs, training=None, target=None, target_masks=None, class_weights=None):
         """Conditions and `local_labels` -> dict of float tensors.
 
         Args:

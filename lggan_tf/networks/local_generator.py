@@ -78,8 +78,9 @@ class LocalGenerator(keras.Model):
 
         Returns:
             `image_local` `[B,H,W,3]` (a sum of tanh leaves [-1, 1]); with a target `class_l1`
-            `[B]`, the weighted sum over classes of mean |I_{l,i} - M_i * target|; with a classification head
-            `class_logits` `[B,num_classified,num_classified]`, row i of class i's features.
+            `[B]`, the weighted sum over classes of mean |I_{l,i} - M_i * target|; with a
+            classification head `class_logits` `[B,num_classified,num_classified]`, row i of class
+            i's features.
         """
         x = encoded
         for block in (*self.residual, *self.up):

@@ -1,14 +1,15 @@
 """The class balance of a run (`--class_balance`), from counts that its folder keeps.
 
-`class_counts.npz` holds `counts` `[n, num_labels]`, the pixels by training sample and label id, and
-`samples`, a fingerprint of the samples' names: other samples are counted anew. Whoever changes label
-maps under the same names removes the file.
+`class_counts.npz` holds `counts` `[n, num_labels]`, the pixels by training sample and label id,
+and `samples`, a fingerprint of the samples' names: other samples are counted anew. Whoever changes
+label maps under the same names removes the file.
 """
 
 import hashlib
 import io
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -56,11 +57,12 @@ def _kept(folder: RunFolder, source: Source, say: Callable[[str], None]) -> np.n
     if not path.is_file():
         return None
     try:
-        with np.load(path) as kept:
+        # numpy leaves a file open in which it finds no arrays.
+        with np.load(io.BytesIO(path.read_bytes())) as kept:
             if str(kept["samples"]) == _fingerprint(source):
                 return kept["counts"]
         say(f"{path} is of other samples; counting the classes of these")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         say(f"{path} cannot be read ({error}); counting the classes again")
     return None
 

@@ -111,7 +111,9 @@ def test_probabilities_follow_seed_and_position_alone():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert printed.strip() == str(DataOrder(30, 10, 4, probabilities).batch(5))
-    assert DataOrder(30, 10, 4, probabilities).batch(5) != DataOrder(30, 10, 5, probabilities).batch(5)
+    assert DataOrder(30, 10, 4, probabilities).batch(5) != DataOrder(
+        30, 10, 5, probabilities
+    ).batch(5)
 
 
 def test_as_many_probabilities_as_samples():
