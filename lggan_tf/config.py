@@ -193,6 +193,11 @@ class TrainConfig:
         "Rare classes, strength from 0 (off) to 1: draw samples that show them more often, and let "
         "them weigh more in the class and l1_local terms. 0.5 is a place to start.",
     )
+    profile_steps: str = setting(
+        "",
+        "FIRST,LAST: record a profile of these steps, counted from 1, for TensorBoard's profile "
+        "plugin; a few after the first ones. Empty: none.",
+    )
 
 
 SECTIONS = {"data": DataConfig, "model": ModelConfig, "loss": LossConfig, "train": TrainConfig}
@@ -273,6 +278,27 @@ class Config:
     def views(self) -> tuple[str, ...]:
         """The views that discriminators judge, in declared order."""
         return tuple(v.strip() for v in self.model.discriminator_views.split(",") if v.strip())
+
+    @property
+    def profiled_steps(self) -> tuple[int, int] | None:
+        """First and last step of the profile, if one is asked for.
+
+        Raises:
+            UserError: `profile_steps` does not name two steps.
+        """
+        text = self.train.profile_steps
+        if not text:
+            return None
+        try:
+            first, last = (int(number) for number in text.split(","))
+        except ValueError:
+            first, last = 0, 0
+        if not 1 <= first <= last:
+            raise UserError(
+                f"--profile_steps={text} is not a first and a last step, counted from 1, such as "
+                "10,20"
+            )
+        return first, last
 
     @property
     def is_cross_view(self) -> bool:
@@ -363,6 +389,7 @@ class Config:
         for name, value in self.to_flat().items():
             if name.startswith("lambda_") and value < 0:
                 raise UserError(f"--{name}={value:g} must not be negative")
+        _ = self.profiled_steps
         if not 0 <= train.class_balance <= 1:
             raise UserError(f"--class_balance={train.class_balance:g} is not between 0 and 1")
         if not 0 <= train.seed < 2**32:

@@ -2,8 +2,9 @@
 
 With strength s, 0 to 1, and F_k the share of class k among all pixels that a class owns:
 
-- a sample is drawn in proportion to the mean of F_k^-s over its pixels (s = 1: each class's pixels
-  count the same in all);
+- a sample is drawn in proportion to r^s, r being the mean over classes of f_k / F_k, what the
+  sample shows of a class against what samples show of it on average: 1 for the average sample,
+  more for one that shows what others seldom do;
 - what this leaves unequal the losses make up for: class k weighs F'_k^-s, F' being the shares of
   the samples as they are drawn.
 
@@ -51,7 +52,7 @@ def balance_classes(counts: np.ndarray, strength: float) -> ClassBalance:
     shares = counts[:, :-1] / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     count, owned = len(shares), shares.sum(axis=1)
     before = _normalised(shares.mean(axis=0))
-    worth = shares @ _inverse(before, strength) / np.where(owned > 0, owned, 1.0)
+    worth = (shares @ _inverse(before, 1.0) / np.where(owned > 0, owned, 1.0)) ** strength
     # One of void alone shows nothing: as often as the least of the others.
     worth[owned == 0] = worth[owned > 0].min() if owned.any() else 1.0
     probabilities = _capped(worth) / count

@@ -37,8 +37,15 @@ def build_strategy(name: str, global_batch_size: int) -> tf.distribute.Strategy:
     return strategy
 
 
-def build_lggan(config: Config, classes: ClassTable, steps_per_epoch: int) -> LGGAN:
+def build_lggan(
+    config: Config,
+    classes: ClassTable,
+    steps_per_epoch: int,
+    class_weights: tuple[float, ...] | None = None,
+) -> LGGAN:
     """A compiled and built model; call it in the strategy's scope.
+
+    `class_weights` are those of `--class_balance`, if any.
 
     Raises:
         UserError: the perceptual loss has no weights to load.
@@ -52,7 +59,7 @@ def build_lggan(config: Config, classes: ClassTable, steps_per_epoch: int) -> LG
     model.compile(
         build_optimizer(config, train.generator_learning_rate, steps_per_epoch),
         build_optimizer(config, train.discriminator_learning_rate, steps_per_epoch),
-        build_objective(config, classes),
+        build_objective(config, classes, class_weights),
         features,
     )
     return model

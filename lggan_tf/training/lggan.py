@@ -15,6 +15,8 @@ from lggan_tf.data.prepare import Prepare
 from lggan_tf.losses.objective import Objective, drawn_images
 from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
+from lggan_tf.training.guard import Guard
+from lggan_tf.training.step_metrics import accuracies, metric_names, weight_means
 
 
 @keras.saving.register_keras_serializable(package="lggan_tf")
@@ -48,7 +50,7 @@ class LGGAN(keras.Model):
         self.discriminators = dict(discriminators)
         self.update_order, self.joint_passes = update_order, joint_passes
         self.objective = None
-        self._untracked = SimpleNamespace(features=None, means={})
+        self._untracked = SimpleNamespace(features=None, means={}, guard=None)
 
     def compile(
         self,
@@ -83,10 +85,14 @@ class LGGAN(keras.Model):
                 "the objective has a perceptual term: pass features=load_features(...) to "
                 "compile, or set lambda_perceptual=0"
             )
-        names = self.objective.term_names(tuple(self.discriminators))
-        # Neither is part of the model: Keras saves what attributes hold, not what is behind them.
+        views = tuple(self.discriminators)
+        names = self.objective.term_names(views) + metric_names(
+            views, self.generator.branches == "both"
+        )
+        # None is part of the model: Keras saves what attributes hold, not what is behind them.
         means = {name: keras.metrics.Mean(name) for name in names}
-        self._untracked = SimpleNamespace(features=features, means=means)
+        guard = Guard(self._updates(views))
+        self._untracked = SimpleNamespace(features=features, means=means, guard=guard)
         # Now, not in `fit`: under a strategy Keras would build on symbolic tensors, and G's
         # optimizer for D's variables as well.
         self.build()
@@ -123,6 +129,11 @@ class LGGAN(keras.Model):
         return self.optimizer
 
     @property
+    def guard(self) -> Guard:
+        """What keeps updates that are not finite out, and remembers the first."""
+        return self._untracked.guard
+
+    @property
     def discriminator_variables(self) -> list:
         """Trainable variables of all discriminators."""
         return [v for d in self.discriminators.values() for v in d.trainable_variables]
@@ -143,12 +154,14 @@ class LGGAN(keras.Model):
         """One update of D and of G on a device's part of the batch.
 
         Returns:
-            This device's share of every weighted term, of `g_total` and of `d_total`.
+            This device's share of every weighted term, of `g_total`, of `d_total` and of the
+            metrics (`lggan_tf.training.step_metrics`).
         """
         prepared = self.prepare(batch)
         inputs = self._networks_input(prepared)
         discriminator_first = self.update_order == "discriminator_first"
         tape, terms = tf.GradientTape(), {}
+        self.guard.begin_step()
         with tape:
             outputs = self.generator(inputs, training=True, **self._class_targets(prepared))
         if discriminator_first:
@@ -157,36 +170,45 @@ class LGGAN(keras.Model):
             own = self._generator_terms(prepared, outputs, training=True)
             total = tf.add_n(list(own.values()))
         variables = self.generator.trainable_variables
-        self.generator_optimizer.apply_gradients(
-            zip(tape.gradient(total, variables), variables, strict=True)
+        gradients = tape.gradient(total, variables)
+        metrics = weight_means(outputs) | self.guard.update(
+            "generator", self.generator_optimizer, own, gradients, variables
         )
         if not discriminator_first:
             terms |= self._update_discriminators(prepared, self.generator(inputs, training=True))
-        return terms | own | {"g_total": total}
+        return terms | own | {"g_total": total} | metrics
 
     def train_step(self, data):
         """`step`, with means over the epoch as Keras shows them."""
         return self._track(self.step(data))
 
     def test_step(self, data):
-        """The same terms without an update, all networks in inference mode."""
+        """The same terms and metrics without an update, all networks in inference mode."""
         prepared = self.prepare(data)
         outputs = self.generator(
             self._networks_input(prepared), training=False, **self._class_targets(prepared)
         )
         own = self._generator_terms(prepared, outputs, training=False)
-        terms = own | {"g_total": tf.add_n(list(own.values()))}
+        terms = own | {"g_total": tf.add_n(list(own.values()))} | weight_means(outputs)
         if self.discriminators:
-            judged = self.objective.discriminator_terms(
-                *self._judge(prepared, drawn_images(outputs), training=False)
-            )
+            opinions = self._judge(prepared, drawn_images(outputs), training=False)
+            judged = self.objective.discriminator_terms(*opinions)
             terms |= judged | {"d_total": tf.add_n(list(judged.values()))}
+            terms |= accuracies(self.objective.gan_loss, *opinions)
         return self._track(terms)
 
     @property
     def metrics(self):
         """The running means."""
         return list(self._untracked.means.values())
+
+    def _updates(self, views):
+        """Network -> the loss terms of its update, in the order of the updates."""
+        names = [n for n in self.objective.term_names(views) if not n.endswith("_total")]
+        of_d = tuple(name for name in names if name.startswith("d_"))
+        order = {"discriminator": of_d} if of_d else {}
+        own = {"generator": tuple(name for name in names if name not in of_d)}
+        return order | own if self.update_order == "discriminator_first" else own | order
 
     def _networks_input(self, prepared):
         return {name: value for name, value in prepared.items() if name != "image"}
@@ -221,15 +243,15 @@ class LGGAN(keras.Model):
             return {}
         images = {name: tf.stop_gradient(x) for name, x in drawn_images(outputs).items()}
         with tf.GradientTape() as tape:
-            terms = self.objective.discriminator_terms(
-                *self._judge(prepared, images, training=True)
-            )
+            opinions = self._judge(prepared, images, training=True)
+            terms = self.objective.discriminator_terms(*opinions)
             total = tf.add_n(list(terms.values()))
         variables = self.discriminator_variables
-        self.discriminator_optimizer.apply_gradients(
-            zip(tape.gradient(total, variables), variables, strict=True)
+        gradients = tape.gradient(total, variables)
+        metrics = accuracies(self.objective.gan_loss, *opinions) | self.guard.update(
+            "discriminator", self.discriminator_optimizer, terms, gradients, variables
         )
-        return terms | {"d_total": total}
+        return terms | {"d_total": total} | metrics
 
     def _judge(self, prepared, images, training, with_real=True):
         """Every view's opinion of the drawn images and, per drawn image, of the photo."""

@@ -5,7 +5,6 @@ checkpoint was.
 """
 
 import contextlib
-import math
 import signal
 from collections.abc import Callable, Iterator
 
@@ -15,10 +14,17 @@ from lggan_tf.config import Config
 from lggan_tf.data.pipeline import batch_names, steps_per_epoch, training_batches
 from lggan_tf.data.user_errors import raised_as_user_error
 from lggan_tf.errors import UserError
-from lggan_tf.runs.build import build_source, build_transform
+from lggan_tf.runs.build import build_local_classes, build_source, build_transform
 from lggan_tf.runs.checkpoints import Checkpoints
+from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder, write_atomically
+from lggan_tf.training.advice import Advice, collapsed_weight_map, winning_discriminator
+from lggan_tf.training.balance_table import balance_rows, markdown_table, terminal_table
 from lggan_tf.training.build import build_lggan, build_strategy
+from lggan_tf.training.failure import failure_error
+from lggan_tf.training.hyperparameters import write_hyperparameters
+from lggan_tf.training.memory import memory_peaks
+from lggan_tf.training.profile import StepProfile
 from lggan_tf.training.progress import Progress
 from lggan_tf.training.samples import SampleGrid
 
@@ -31,6 +37,7 @@ CHANGEABLE = (
     "keep",
     "strategy",
     "cache",
+    "profile_steps",
 )
 
 
@@ -56,8 +63,10 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
     total = per_epoch * epochs
     with raised_as_user_error():
         samples = SampleGrid(held_out, build_transform(config, source.classes, training=False))
+    with raised_as_user_error():
+        balance = build_class_balance(config, folder, source, say)
     with strategy.scope():
-        model = build_lggan(config, source.classes, per_epoch)
+        model = build_lggan(config, source.classes, per_epoch, balance and balance.weights)
         step_variable = tf.Variable(
             0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
         )
@@ -72,15 +81,20 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
             say(f"starting from the weights in {folder.path}; new are {', '.join(missing)}")
         else:
             say(f"continuing {folder.path} from step {start}")
+    model.guard.start(start)
     say(_summary(model, source, strategy, total))
 
-    batches = training_batches(
-        source,
-        build_transform(config, source.classes, training=True),
-        train_config.global_batch_size,
-        train_config.seed,
-        start,
-    )
+    def batches_from(step):
+        return training_batches(
+            source,
+            build_transform(config, source.classes, training=True),
+            train_config.global_batch_size,
+            train_config.seed,
+            step,
+            balance and balance.probabilities,
+        )
+
+    batches = batches_from(start)
     distributed = strategy.num_replicas_in_sync > 1
     iterator = iter(strategy.experimental_distribute_dataset(batches) if distributed else batches)
 
@@ -95,30 +109,58 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
     )
     writer = tf.summary.create_file_writer(str(folder.logs))
     step, window = start, []
+    profile = StepProfile(config.profiled_steps, folder.logs, say)
+    advice = Advice([collapsed_weight_map(), *map(winning_discriminator, config.views)], start)
+
+    def check():
+        failure = model.guard.failure()
+        if failure is None:
+            return
+        step_variable.assign(failure.step - 1)
+        raise failure_error(
+            failure,
+            folder,
+            next(batches_from(failure.step - 1).as_numpy_iterator()),
+            batch_names(
+                source,
+                train_config.global_batch_size,
+                train_config.seed,
+                failure.step - 1,
+                balance and balance.probabilities,
+            ),
+            checkpoints.latest,
+            lambda place: Checkpoints(place, model, step_variable).save(),
+        )
+
     with raised_as_user_error(), _stop_on_signals() as stopped, writer.as_default(step):
+        if step < total:
+            write_hyperparameters(config, folder.path.name)
+            if balance:
+                _tell_balance(balance, config, source.classes, say, step)
         while step < total and not progress.out_of_time and not stopped:
+            profile.before(step + 1)
             window.append(update(next(iterator)))
             step += 1
+            profile.after(step)
             if step % train_config.log_every == 0 or step in (start + 1, total):
+                check()
                 terms = _means(window)
-                _check_finite(
-                    terms,
-                    step,
-                    batch_names(
-                        source, train_config.global_batch_size, train_config.seed, step - 1
-                    ),
-                )
                 speed = progress.report(
                     step, min((step - 1) // per_epoch + 1, epochs), epochs, terms
                 )
+                for sentence in advice.look(step, terms):
+                    say(sentence)
                 _write_scalars(model, terms, speed, step)
                 window = []
             if step % train_config.sample_every == 0:
                 _write_samples(samples, folder, draw, step)
             if step % train_config.checkpoint_every == 0:
+                check()
                 step_variable.assign(step)
                 checkpoints.save()
+        profile.close()
         if step > start:
+            check()
             step_variable.assign(step)
             checkpoints.save()
             _write_samples(samples, folder, draw, step)
@@ -170,19 +212,19 @@ def _means(window: list[dict[str, tf.Tensor]]) -> dict[str, float]:
     }
 
 
-def _check_finite(terms: dict[str, float], step: int, names: list[str]) -> None:
-    for name, value in terms.items():
-        if not math.isfinite(value):
-            raise UserError(
-                f"the loss term {name} is {value} by step {step} (its batch: {', '.join(names)}); "
-                f"lower the learning "
-                "rates and start again from an earlier checkpoint"
-            )
+def _tell_balance(balance, config, classes, say, step) -> None:
+    rows = balance_rows(balance, classes, build_local_classes(config, classes).table)
+    say(f"class balance {config.train.class_balance:g}: shares of pixels, rarest classes first")
+    for line in terminal_table(rows):
+        say(f"  {line}")
+    tf.summary.text("class_balance", markdown_table(rows), step)
 
 
 def _write_scalars(model, terms: dict[str, float], speed: float | None, step: int) -> None:
     for name, value in terms.items():
-        tf.summary.scalar(f"loss/{name}", value, step)
+        tf.summary.scalar(name if name.startswith("metric/") else f"loss/{name}", value, step)
+    for name, value in memory_peaks().items():
+        tf.summary.scalar(name, value, step)
     tf.summary.scalar("learning_rate/generator", model.generator_optimizer.learning_rate, step)
     tf.summary.scalar(
         "learning_rate/discriminator", model.discriminator_optimizer.learning_rate, step

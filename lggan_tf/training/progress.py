@@ -51,7 +51,9 @@ class Progress:
         steps, seconds = step - self._marked_step, now - self._mark
         is_first = self._marked_step == self._first and steps == 1
         self._mark, self._marked_step = now, step
-        losses = " ".join(f"{name} {value:.3g}" for name, value in terms.items())
+        losses = " ".join(
+            f"{name} {value:.3g}" for name, value in terms.items() if not name.startswith("metric/")
+        )
         head = f"step {step}/{self._total} epoch {epoch}/{epochs} | {losses} | "
         if is_first:
             self._say(f"{head}{duration(seconds)} for the first step, which builds the graph")

@@ -49,7 +49,8 @@ def test_a_map_that_cannot_be_read():
 
 
 def test_full_strength_by_head():
-    """F = 3/4, 1/4. Samples are worth 4/3 and (4/3 + 4)/2, so 1/3 and 2/3 of the draws.
+    """F = 3/4, 1/4. The first sample shows 4/3 and 0 times as much as the average, the second
+    2/3 and 2 times: 1/3 and 2/3 of the draws.
 
     Then F' = 1/3 + 1/3, 1/3: weights 3/2 and 3, over their mean 9/4.
     """
@@ -62,13 +63,12 @@ def test_full_strength_by_head():
 
 
 def test_half_strength_by_head():
-    """Worth 1 / sqrt(F): 2 / sqrt 3 and 2, the second sample (2 / sqrt 3 + 2) / 2."""
+    """The second sample sqrt 2 times as often: 0.4142 and 0.5858; so F' = 0.7071, 0.2929."""
     balance = balance_classes(TWO, 0.5)
-    first, second = 2 / np.sqrt(3), 1 / np.sqrt(3) + 1
-    assert balance.probabilities == pytest.approx(np.array([first, second]) / (first + second))
-    assert 0.25 < balance.after[1] < 1 / 3
-    ratio = balance.weights[1] / balance.weights[0]
-    assert ratio == pytest.approx(np.sqrt(balance.after[0] / balance.after[1]))
+    assert balance.probabilities == pytest.approx([0.41421, 0.58579], abs=1e-5)
+    assert balance.after == pytest.approx([0.70711, 0.29289], abs=1e-5)
+    # 1 / sqrt F' = 1.1892, 1.8478 over their mean 1.5185.
+    assert balance.weights == pytest.approx([0.78315, 1.21685], abs=1e-5)
 
 
 def test_no_strength_changes_nothing():
