@@ -8,8 +8,9 @@
 | `batch.npz` | the step's compact batch, `labels`, `image` and so on (`lggan_tf.data.prepare`) |
 | `config.json`, `classes.json`, `checkpoints/` | weights and optimizers before the step |
 
-Training that folder takes the step again. Where D's update came before the generator failed, the
-checkpoint holds it.
+Training that folder takes the step again. An update of another network that was made before, in
+the same step, is in that checkpoint (`failure.json` tells which): then the exact way is from the
+run's own last checkpoint.
 """
 
 import io
@@ -48,21 +49,17 @@ def failure_error(
     value = failure.values[failure.culprit]
     what = f"the loss term {failure.culprit} is {value}"
     if failure.culprit.startswith("gradients of "):
-        what = f"the {failure.culprit} are not finite although all loss terms are"
+        what = f"the squared norm of the {failure.culprit} is {value}, the loss terms being finite,"
     said = f"{what} in step {failure.step} (its batch: {', '.join(samples)})"
     try:
         place = _save(failure, folder, batch, samples, last_checkpoint, save_checkpoint)
-        said += (
-            f"; no update was made from there on, and {place} holds that batch and the weights "
-            f"before it: {_command(place)} takes the step again"
-        )
+        ahead = f" (the {' and '.join(failure.updated)} was updated)" * bool(failure.updated)
+        said += f"; {place} holds that batch and the weights before the step{ahead}"
+        said += f", {_command(place)} takes it again"
     except (UserError, OSError) as error:
         said += f"; what it takes to see it again could not be saved ({error})"
-    kept = f"it goes on from {last_checkpoint}" if last_checkpoint else "it has no checkpoint yet"
-    return UserError(
-        f"{said}; start again with lower learning rates, or the run once more ({kept}) if its "
-        "arithmetic was to blame"
-    )
+    kept = last_checkpoint or "none yet"
+    return UserError(f"{said}; last checkpoint: {kept}; start anew with lower learning rates")
 
 
 def _save(failure, folder, batch, samples, last_checkpoint, save_checkpoint) -> Path:
@@ -81,6 +78,7 @@ def _save(failure, folder, batch, samples, last_checkpoint, save_checkpoint) -> 
             "culprit": failure.culprit,
             # As words: JSON has neither infinity nor NaN.
             "values": {name: str(value) for name, value in failure.values.items()},
+            "updated_before": list(failure.updated),
             "samples": list(samples),
             "last_checkpoint": last_checkpoint,
             "reproduce": _command(place),

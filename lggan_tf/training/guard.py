@@ -20,12 +20,15 @@ class Failure(NamedTuple):
         step: its number, counted from 1.
         culprit: name of the first term that was not finite; or "gradients of NETWORK" where all
             terms were.
-        values: everything that was checked in that step up to there, by name.
+        values: everything that was checked in that step up to there, by name; of gradients the
+            sum of their squares.
+        updated: networks whose update in that step came before, and was made.
     """
 
     step: int
     culprit: str
     values: dict[str, float]
+    updated: tuple[str, ...]
 
 
 class Guard:
@@ -92,11 +95,13 @@ class Guard:
         if not step:
             return None
         found: dict[str, float] = {}
+        updated: list[str] = []
         for network, names in self._names.items():
             found |= dict(zip(names, map(float, self._values[network].numpy()), strict=True))
             wrong = [name for name in names if not math.isfinite(found[name])]
             if wrong:
-                return Failure(step, wrong[0], found)
+                return Failure(step, wrong[0], found, tuple(updated))
+            updated.append(network)
         raise AssertionError("a failure without a culprit")
 
 

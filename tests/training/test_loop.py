@@ -1,5 +1,6 @@
 """The loop on the embedded town: resuming, stopping, and what lies in the folder afterwards."""
 
+import json
 import os
 import re
 import signal
@@ -12,7 +13,10 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lggan_tf.config import Config
+from lggan_tf.data.pipeline import training_batches
 from lggan_tf.errors import UserError
+from lggan_tf.runs.build import build_source, build_transform
+from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder
 from lggan_tf.training import loop
 from lggan_tf.training.loop import train
@@ -172,17 +176,48 @@ def test_a_run_goes_on_with_its_own_settings_alone(plain, tmp_path, classes, cha
     loop._open_run(Config.from_flat(plain | TOWN | harmless), folder, classes)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch(plain, tmp_path):
-    """Before the next checkpoint, so the last one is from when all was well."""
-    config = Config.from_flat(plain | TOWN | {"lambda_tv": 3e38}).check()
-    folder = RunFolder(tmp_path / "a")
+def test_a_loss_that_is_not_finite_ends_the_run_and_can_be_seen_again(plain, tmp_path):
+    """A first step at a rate like this, and the second overflows; looked at after the sixth."""
+    rates = {"discriminator_learning_rate": 1e38, "update_order": "generator_first"}
+    seldom = {"log_every": 99, "checkpoint_every": 99, "sample_every": 99, "class_balance": 0.5}
+    config = Config.from_flat(plain | TOWN | rates | seldom).check()
+    folder = RunFolder(tmp_path / "a b")
     with pytest.raises(UserError) as caught:
-        train(config, folder, lambda line: None)
-    assert re.search(
-        r"the loss term tv is inf by step 1 \(its batch: train_0000\d, train_0000\d\)",
-        str(caught.value),
+        trained(config, folder, lambda line: None)
+    said = str(caught.value)
+    found = re.match(
+        r"the loss term (\w+) is (nan|-?inf) in step 2 \(its batch: (train_0000\d), (train_0000\d)\); "
+        r"(.*) holds that batch and the weights before the step, (.*) takes it again; "
+        r"last checkpoint: none yet",
+        said,
     )
-    assert not folder.checkpoints.exists() or not list(folder.checkpoints.iterdir())
+    place = RunFolder(folder.path / "failure" / "step_000002")
+    term, value, *names, where, command = found.groups()
+    assert where == str(place.path) and command == f"lggan-train --run_dir='{place.path}'"
+    assert list(folder.checkpoints.glob("*")) == []
+    assert [p.name for p in place.path.parent.iterdir()] == ["step_000002"]
+
+    told = json.loads((place.path / "failure.json").read_text())
+    assert (told["step"], told["culprit"], told["samples"]) == (2, term, names)
+    assert told["values"][term] == value and told["updated_before"] == []
+    batch = np.load(place.path / "batch.npz")
+    order = training_batches(
+        source := build_source(config, "train"),
+        build_transform(config, source.classes, training=True),
+        2, config.train.seed, 1, build_class_balance(config, folder, source, print).probabilities,
+    )  # fmt: skip
+    for key, wanted in next(order.as_numpy_iterator()).items():
+        np.testing.assert_array_equal(batch[key], wanted)
+    # The first step is in the weights, and nothing after it.
+    assert int(tf.train.latest_checkpoint(place.checkpoints).rpartition("-")[2]) == 1
+    kept = weights(place)
+    assert all(np.isfinite(w).all() for w in kept.values())
+    assert max(np.abs(w).max() for n, w in kept.items() if n.startswith("discrim")) > 1e37
+
+    lines = []
+    with pytest.raises(UserError, match=re.escape(f"the loss term {term} is {value} in step 2 ")):
+        trained(place.read_config(), place, lines.append)
+    assert lines[0] == f"continuing {place.path} from step 1"
 
 
 def test_the_limit_of_wall_time(plain, tmp_path):
