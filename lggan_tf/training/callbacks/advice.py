@@ -7,6 +7,8 @@ means tremble around any limit.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from lggan_tf.training.callbacks.report import Report, Reporter
+
 PATIENCE = 300  # steps
 
 
@@ -28,34 +30,38 @@ class Condition:
     words: Callable[[dict[str, float]], str]
 
 
-class Advice:
+class Advice(Reporter):
     """Tells each condition once per occurrence.
 
     Args:
         conditions: what to look for.
-        step: where the run starts.
+        say: where sentences go.
     """
 
-    def __init__(self, conditions: Iterable[Condition], step: int = 0):
-        self._conditions = tuple(conditions)
-        # Since when each condition holds, and whether it has been told.
-        self._since = [step] * len(self._conditions)
-        self._told = [False] * len(self._conditions)
-        self._last = step
+    def __init__(self, conditions: Iterable[Condition], say: Callable[[str], None]):
+        super().__init__()
+        self._conditions, self._say = tuple(conditions), say
 
-    def look(self, step: int, means: dict[str, float]) -> list[str]:
-        """Sentences to tell after `step`, from the means since the last look."""
-        found = []
+    def on_train_begin(self, logs=None):
+        """Nothing holds yet."""
+        # Since when each condition holds, and whether it has been told.
+        self._since: list[int | None] = [None] * len(self._conditions)
+        self._told = [False] * len(self._conditions)
+
+    def on_report(self, report: Report) -> None:
+        """Looks at the means since the last report."""
         for i, condition in enumerate(self._conditions):
-            badness = condition.badness(means)
+            badness = condition.badness(report.terms)
             if badness is None or badness <= condition.well:
                 self._told[i] = False
             if badness is None or badness < condition.bad:
-                self._since[i] = step
-            elif step - self._since[i] >= PATIENCE and not self._told[i]:
+                self._since[i] = None
+                continue
+            if self._since[i] is None:
+                self._since[i] = report.step
+            if report.step - self._since[i] >= PATIENCE and not self._told[i]:
                 self._told[i] = True
-                found.append(condition.words(means))
-        return found
+                self._say(condition.words(report.terms))
 
 
 def winning_discriminator(view: str) -> Condition:
