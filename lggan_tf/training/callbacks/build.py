@@ -1,0 +1,78 @@
+"""The callbacks of a run, in the order in which they are called."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from lggan_tf.config import Config
+from lggan_tf.data.pipeline import batch_names
+from lggan_tf.data.sample import Source
+from lggan_tf.runs.checkpoints import Checkpoints
+from lggan_tf.runs.folder import RunFolder
+from lggan_tf.training.callbacks.finite import FiniteCheck
+from lggan_tf.training.callbacks.progress import Progress
+from lggan_tf.training.callbacks.report import Reports
+from lggan_tf.training.callbacks.sample_grid import SampleGrid
+from lggan_tf.training.callbacks.samples import Samples
+from lggan_tf.training.callbacks.save import SaveCheckpoints
+from lggan_tf.training.callbacks.scalars import Scalars
+from lggan_tf.training.callbacks.stop_on_signals import StopOnSignals
+from lggan_tf.training.callbacks.time_limit import TimeLimit
+
+
+@dataclass(frozen=True)
+class Run:
+    """What callbacks are made of.
+
+    Args:
+        config: checked settings.
+        folder: the run's folder.
+        source: training samples.
+        grid: the held-out samples that are drawn.
+        checkpoints: where checkpoints go.
+        step: the variable that says in a checkpoint how many steps were done.
+        steps_per_epoch: steps of an epoch.
+        total: step at the end.
+        signals: notes Ctrl-C and SIGTERM.
+        say: where lines for the user go.
+    """
+
+    config: Config
+    folder: RunFolder
+    source: Source
+    grid: SampleGrid
+    checkpoints: Checkpoints
+    step: tf.Variable
+    steps_per_epoch: int
+    total: int
+    signals: StopOnSignals
+    say: Callable[[str], None]
+
+
+def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
+    """All callbacks of a run.
+
+    What checks comes before what saves: a run that went wrong leaves its last good checkpoint.
+    """
+    train = run.config.train
+    writer = tf.summary.create_file_writer(str(run.folder.logs))
+    limit = TimeLimit(train.max_train_minutes)
+
+    def names(step: int) -> list[str]:
+        return batch_names(run.source, train.global_batch_size, train.seed, step)
+
+    reporters = [
+        FiniteCheck(names),
+        Progress(run.total, train.epochs + train.decay_epochs, limit, run.say),
+        Scalars(writer),
+    ]
+    return [
+        limit,
+        run.signals,
+        Reports(train.log_every, run.steps_per_epoch, train.global_batch_size, reporters),
+        *reporters,
+        Samples(train.sample_every, run.grid, run.folder, writer),
+        SaveCheckpoints(train.checkpoint_every, run.checkpoints, run.step),
+    ]
