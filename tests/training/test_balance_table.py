@@ -2,7 +2,12 @@ import numpy as np
 
 from lggan_tf.data.class_balance import ClassBalance
 from lggan_tf.data.classes import ClassTable
-from lggan_tf.training.callbacks.balance_table import ROWS, balance_rows, markdown_table, terminal_table
+from lggan_tf.training.callbacks.balance_table import (
+    ROWS,
+    balance_rows,
+    markdown_table,
+    terminal_table,
+)
 
 BALANCE = ClassBalance(
     probabilities=np.full(7, 1 / 7),

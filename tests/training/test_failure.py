@@ -79,7 +79,9 @@ def test_what_cannot_be_saved_hides_nothing(folder, error):
     def broken(place):
         raise error
 
-    told = failure_error(Failure(3, "l1", {"l1": float("nan")}, ()), folder, BATCH, [], None, broken)
+    told = failure_error(
+        Failure(3, "l1", {"l1": float("nan")}, ()), folder, BATCH, [], None, broken
+    )
     assert str(told).startswith("the loss term l1 is nan in step 3")
     assert f"could not be saved ({error})" in str(told)
     assert list(Path(folder.path / "failure").iterdir()) == []
