@@ -101,7 +101,8 @@ def compare_resumed(config, tmp_path):
 
 def test_three_steps_and_three_more_equal_six(plain, tmp_path):
     """Spectral vectors, Adam's slots, decay, data order and crops are all taken up again."""
-    config = Config.from_flat(plain | TOWN | {"discriminator": "multiscale"}).check()
+    watched = {"class_balance": 0.5, "profile_steps": "2,2"}
+    config = Config.from_flat(plain | TOWN | watched | {"discriminator": "multiscale"}).check()
     whole, parts = compare_resumed(config, tmp_path)
 
     assert sorted(p.name for p in whole.samples.iterdir()) == ["step_000004.png", "step_000006.png"]
@@ -126,6 +127,10 @@ def test_three_steps_and_three_more_equal_six(plain, tmp_path):
     losses = {f"loss/{name}" for name in ("g_total", "d_total", "class", "gan_semantic")}
     assert losses | {"images_per_second", "waiting_for_data", "samples"} <= tags
     assert [event.step for event in events.Tensors("samples")] == [4, 6]
+    assert {"class_balance", "_hparams_/session_start_info"} <= tags
+    (trace,) = whole.logs.glob("plugins/profile/*/*.xplane.pb")
+    assert trace.stat().st_size > 1000
+    assert whole.class_counts.read_bytes() == parts.class_counts.read_bytes()
     rates = [
         float(tf.make_ndarray(event.tensor_proto))
         for event in events.Tensors("learning_rate/generator")
