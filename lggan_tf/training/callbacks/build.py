@@ -37,6 +37,7 @@ class Run:
         total: step at the end.
         signals: notes Ctrl-C and SIGTERM.
         say: where lines for the user go.
+        is_chief: whether this process writes files; one of several workers does.
     """
 
     config: Config
@@ -49,6 +50,7 @@ class Run:
     total: int
     signals: StopOnSignals
     say: Callable[[str], None]
+    is_chief: bool = True
 
 
 def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
@@ -57,22 +59,21 @@ def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
     What checks comes before what saves: a run that went wrong leaves its last good checkpoint.
     """
     train = run.config.train
-    writer = tf.summary.create_file_writer(str(run.folder.logs))
     limit = TimeLimit(train.max_train_minutes)
 
     def names(step: int) -> list[str]:
         return batch_names(run.source, train.global_batch_size, train.seed, step)
 
-    reporters = [
-        FiniteCheck(names),
-        Progress(run.total, train.epochs + train.decay_epochs, limit, run.say),
-        Scalars(writer),
-    ]
-    return [
-        limit,
-        run.signals,
-        Reports(train.log_every, run.steps_per_epoch, train.global_batch_size, reporters),
-        *reporters,
-        Samples(train.sample_every, run.grid, run.folder, writer),
-        SaveCheckpoints(train.checkpoint_every, run.checkpoints, run.step),
-    ]
+    reporters, writers = [FiniteCheck(names)], []
+    if run.is_chief:
+        writer = tf.summary.create_file_writer(str(run.folder.logs))
+        reporters += [
+            Progress(run.total, train.epochs + train.decay_epochs, limit, run.say),
+            Scalars(writer),
+        ]
+        writers = [
+            Samples(train.sample_every, run.grid, run.folder, writer),
+            SaveCheckpoints(train.checkpoint_every, run.checkpoints, run.step),
+        ]
+    reports = Reports(train.log_every, run.steps_per_epoch, train.global_batch_size, reporters)
+    return [limit, run.signals, reports, *reporters, *writers]
