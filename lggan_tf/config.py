@@ -175,10 +175,27 @@ class TrainConfig:
     precision: str = setting(
         "float32",
         "Arithmetic of the networks; weights, losses and statistics stay float32.",
-        ("float32", "mixed_bfloat16"),
+        ("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    clip_norm: float = setting(
+        0.0, "Largest norm of G's gradient and of the discriminators', over all devices; 0: any."
+    )
+    accumulate_steps: int = setting(
+        1,
+        "Parts in which a device does its share of a step, one after the other, to save memory; "
+        "the update is that of all images.",
+    )
+    jit_compile: bool = setting(
+        False, "Compile the step with XLA (one device, or GPUs); sets --implementation=dense."
+    )
+    steps_per_execution: int = setting(
+        1, "Steps in one call of the compiled step; reports come after whole calls."
     )
     strategy: str = setting(
-        "auto", "Devices: auto takes all GPUs, one a single device.", ("auto", "one", "mirrored")
+        "auto",
+        "Devices: auto takes all GPUs of all hosts in TF_CONFIG, one a single device, mirrored all "
+        "of this host, multi_worker those of the hosts in TF_CONFIG.",
+        ("auto", "one", "mirrored", "multi_worker", "tpu"),
     )
     seed: int = setting(0, "Seed of weights, data order and augmentation.")
     max_train_minutes: float = setting(
@@ -383,11 +400,12 @@ class Config:
             )
         for name in ("global_batch_size", "filters", "spade_hidden", "log_every", "sample_every",
                      "checkpoint_every", "keep", "town_places", "discriminator_filters",
-                     "discriminator_layers", "discriminator_scales"):  # fmt: skip
+                     "discriminator_layers", "discriminator_scales", "accumulate_steps",
+                     "steps_per_execution"):  # fmt: skip
             if self.to_flat()[name] < 1:
                 raise UserError(f"--{name}={self.to_flat()[name]} must be at least 1")
         for name, value in self.to_flat().items():
-            if name.startswith("lambda_") and value < 0:
+            if (name.startswith("lambda_") or name == "clip_norm") and value < 0:
                 raise UserError(f"--{name}={value:g} must not be negative")
         _ = self.profiled_steps
         if not 0 <= train.class_balance <= 1:

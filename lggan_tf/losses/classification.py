@@ -36,8 +36,20 @@ def classification_terms(
     """
     rows = class_logits.shape[-1]
     present = present_classes(labels, rows)
-    if class_weights is not None:
-        present *= tf.constant(class_weights[:rows], "float32")
+    present = _weighted(present, class_weights)
     targets = tf.broadcast_to(tf.range(rows), tf.shape(class_logits)[:2])
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, class_logits)
     return tf.reduce_sum(present * entropy), tf.reduce_sum(present)
+
+
+def present_weight(
+    labels: tf.Tensor, num_classes: int, class_weights: Sequence[float] | None = None
+) -> tf.Tensor:
+    """The second result of `classification_terms`, from labels `[B,H,W]` alone."""
+    return tf.reduce_sum(_weighted(present_classes(labels, num_classes), class_weights))
+
+
+def _weighted(present: tf.Tensor, class_weights: Sequence[float] | None) -> tf.Tensor:
+    if class_weights is None:
+        return present
+    return present * tf.constant(class_weights[: present.shape[-1]], "float32")

@@ -25,7 +25,11 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def build_class_balance(
-    config: Config, folder: RunFolder, source: Source, say: Callable[[str], None]
+    config: Config,
+    folder: RunFolder,
+    source: Source,
+    say: Callable[[str], None],
+    keeps: bool = True,
 ) -> ClassBalance | None:
     """What `--class_balance` makes of the training samples; None where it is 0.
 
@@ -34,6 +38,7 @@ def build_class_balance(
         folder: the run's folder; the counts are read there, or written.
         source: the training samples.
         say: where lines for the user go.
+        keeps: whether this process may write the counts; one of several workers does.
 
     Raises:
         UserError: a sample cannot be read, or the folder cannot be written.
@@ -44,9 +49,10 @@ def build_class_balance(
     counts = _kept(folder, source, say)
     if counts is None:
         counts = _count(config, source, say)
-        content = io.BytesIO()
-        np.savez_compressed(content, counts=counts, samples=_fingerprint(source))
-        write_atomically(folder.class_counts, content.getvalue())
+        if keeps:
+            content = io.BytesIO()
+            np.savez_compressed(content, counts=counts, samples=_fingerprint(source))
+            write_atomically(folder.class_counts, content.getvalue())
     local = build_local_classes(config, source.classes)
     return balance_classes(by_owner(counts, local.table, local.count), strength)
 

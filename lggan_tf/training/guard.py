@@ -8,9 +8,10 @@ networks and the optimizers as they were, the number of that step and the name o
 import math
 from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
-from lggan_tf.training.updates import apply_if
+from lggan_tf.training.conditional_update import apply_if
 
 
 class Failure(NamedTuple):
@@ -59,7 +60,9 @@ class Guard:
         """To be called once a step, before its updates."""
         self._step.assign_add(1)
 
-    def update(self, network, optimizer, terms, gradients, variables) -> dict[str, tf.Tensor]:
+    def update(
+        self, network, optimizer, terms, gradients, variables, clip_norm=0.0
+    ) -> dict[str, tf.Tensor]:
         """Makes an update if all of it is finite and nothing failed before.
 
         Args:
@@ -68,16 +71,20 @@ class Guard:
             terms: this device's share of the loss terms.
             gradients: from them, this device's share; None for variables without influence.
             variables: the optimizer's, in the order of the gradients.
+            clip_norm: largest norm of the whole gradient; 0: any.
 
         Returns:
             This device's share of the metric `metric/gradient_norm_NETWORK`.
         """
         shares = [terms[name] for name in self._names[network][:-1]]
-        squared = squared_norm(gradients)
-        allowed = self._allows(network, tf.stack([*shares, squared]))
-        apply_if(allowed, optimizer, gradients, variables)
+        squared, scale = squared_norm(gradients), optimizer.scale_loss(tf.constant(1.0))
+        # A loss scale that is too large is no failure: it skips the update itself, and is lowered.
+        is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        checked = tf.zeros_like(squared) if is_scaled else squared
+        allowed = self._allows(network, tf.stack([*shares, checked]))
+        apply_if(allowed, optimizer, gradients, variables, clip_norm)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return {f"metric/gradient_norm_{network}": tf.sqrt(squared) / replicas}
+        return {f"metric/gradient_norm_{network}": tf.sqrt(squared) / scale / replicas}
 
     def _allows(self, network, shares):
         """Whether to make an update whose checked values are the sum of these over devices."""

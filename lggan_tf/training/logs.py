@@ -14,10 +14,19 @@ class LazyLogs(Mapping):
         sums: `[len(names)]` float32, the terms' sums over the steps, on the device.
         waited: seconds that the steps waited for data in all, a scalar on the device.
         steps: how many.
+        votes: what `CompiledStep` counted.
     """
 
-    def __init__(self, names: tuple[str, ...], sums: tf.Tensor, waited: tf.Tensor, steps: int):
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        sums: tf.Tensor,
+        waited: tf.Tensor,
+        steps: int,
+        votes: tf.Tensor | None = None,
+    ):
         self.names, self.sums, self.waited, self.steps = names, sums, waited, steps
+        self.votes = votes
         self._values = None
 
     def _read(self) -> dict[str, float]:

@@ -18,6 +18,8 @@ def run_steps(
     start: int,
     total: int,
     steps_per_epoch: int,
+    steps_per_execution: int = 1,
+    workers: int = 1,
 ) -> int:
     """Steps from `start` to `total`, or until a callback sets `model.stop_training`.
 
@@ -36,26 +38,35 @@ def run_steps(
         start: steps that were done before.
         total: steps at the end.
         steps_per_epoch: an epoch's steps.
+        steps_per_execution: steps of a call; an epoch's last call may have fewer.
+        workers: processes that train together. A callback of one of them that sets
+            `stop_training` stops all: two calls later, as votes are read when they are there.
 
     Returns:
         The number of steps done in all.
     """
     hooks = CallbackList(callbacks, model=model, epochs=-(-total // steps_per_epoch))
     model.stop_training = False
-    step = start
+    step, stops, before = start, False, None
     hooks.on_train_begin()
-    while step < total and not model.stop_training:
+    while step < total and not stops:
         epoch = step // steps_per_epoch
         end = min((epoch + 1) * steps_per_epoch, total)
         of_epoch = None
         hooks.on_epoch_begin(epoch)
-        while step < end and not model.stop_training:
+        stops = model.stop_training and workers == 1
+        while step < end and not stops:
             hooks.on_train_batch_begin(step)
-            logs = update(iterator)
+            vote = None if workers == 1 else model.stop_training
+            logs = update(iterator, min(steps_per_execution, end - step), vote)
             step += logs.steps
             of_epoch = logs if of_epoch is None else of_epoch + logs
             hooks.on_train_batch_end(step - 1, logs)
-        if step == end:
+            if workers == 1:
+                stops = model.stop_training
+            else:
+                stops, before = before is not None and float(before.votes) > 0, logs
+        if step == end and of_epoch is not None:
             hooks.on_epoch_end(epoch, of_epoch)
     hooks.on_train_end()
     return step

@@ -16,12 +16,13 @@ from lggan_tf.runs.build import build_source, build_transform
 from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder, write_atomically
-from lggan_tf.training.build import build_lggan, build_strategy
+from lggan_tf.training.build import build_lggan
 from lggan_tf.training.callbacks.build import Run, build_callbacks
 from lggan_tf.training.callbacks.sample_grid import SampleGrid
 from lggan_tf.training.callbacks.stop_on_signals import StopOnSignals
 from lggan_tf.training.compiled_step import CompiledStep
 from lggan_tf.training.loop import run_steps
+from lggan_tf.training.strategy import build_strategy, is_chief, worker_count
 
 # What a continued run may change: how long it goes on and what it reports, not what it computes.
 CHANGEABLE = (
@@ -52,18 +53,23 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
         KeyboardInterrupt: a signal came; the run was saved.
     """
     train_config = config.train
-    strategy = build_strategy(train_config.strategy, train_config.global_batch_size)
+    strategy = build_strategy(train_config)
+    chief, workers = is_chief(strategy), worker_count(strategy)
+    if not chief:
+        say = _silent
     source, held_out = build_source(config, "train"), build_source(config, "val")
     per_epoch = steps_per_epoch(source, train_config.global_batch_size)
     total = per_epoch * (train_config.epochs + train_config.decay_epochs)
     with raised_as_user_error():
         grid = SampleGrid(held_out, build_transform(config, source.classes, training=False))
-        balance = build_class_balance(config, folder, source, say)
+        balance = build_class_balance(config, folder, source, say, chief)
     with strategy.scope():
         model = build_lggan(config, source.classes, per_epoch, balance and balance.weights)
         step = tf.Variable(0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     checkpoints = Checkpoints(folder, model, step, train_config.keep)
-    start = _open_or_continue(config, folder, source.classes, checkpoints, say)
+    start = _open_or_continue(config, folder, source.classes, checkpoints, say, chief)
+    if workers > 1:
+        _check_agreement(strategy, folder, start)
     say(_summary(model, source, strategy, total))
 
     batches = training_batches(
@@ -78,10 +84,34 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
     iterator = iter(strategy.experimental_distribute_dataset(batches) if distributed else batches)
     with raised_as_user_error(), StopOnSignals() as signals:
         run = Run(
-            config, folder, source, balance, grid, checkpoints, step, per_epoch, total, signals, say
+            config,
+            folder,
+            source,
+            balance,
+            grid,
+            checkpoints,
+            step,
+            per_epoch,
+            total,
+            signals,
+            say,
+            chief,
         )
-        update, callbacks = CompiledStep(strategy, model.step), build_callbacks(run)
-        done = run_steps(model, update, iterator, callbacks, start, total, per_epoch)
+        update, callbacks = (
+            CompiledStep(strategy, model.step, train_config.jit_compile),
+            build_callbacks(run),
+        )
+        done = run_steps(
+            model,
+            update,
+            iterator,
+            callbacks,
+            start,
+            total,
+            per_epoch,
+            train_config.steps_per_execution,
+            workers,
+        )
     if signals.received:
         say(f"stopped by a signal at step {done}; the same command goes on from there")
         raise KeyboardInterrupt
@@ -92,14 +122,23 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
     return done
 
 
-def _open_or_continue(config, folder, classes, checkpoints, say) -> int:
-    """Starts a run or takes it up again; returns the number of steps done."""
+def _silent(line: str) -> None:
+    """What workers other than the chief say."""
+
+
+def _open_or_continue(config, folder, classes, checkpoints, say, is_chief) -> int:
+    """Starts a run or takes it up again; returns the number of steps done.
+
+    Only the chief writes.
+    """
     missing, start = checkpoints.missing, 0
-    _open_run(config, folder, classes, is_start=bool(missing))
+    if is_chief or folder.exists:
+        _open_run(config, folder, classes, is_start=bool(missing))
     if checkpoints.latest:
         start = checkpoints.restore()
         if missing:
-            write_atomically(folder.config_file, config.to_json())
+            if is_chief:
+                write_atomically(folder.config_file, config.to_json())
             say(f"starting from the weights in {folder.path}; new are {', '.join(missing)}")
         else:
             say(f"continuing {folder.path} from step {start}")
@@ -124,6 +163,17 @@ def _open_run(config: Config, folder: RunFolder, classes, is_start: bool = False
                 f"same flags to "
                 "continue it, or another --run_dir"
             )
+
+
+def _check_agreement(strategy, folder: RunFolder, start: int) -> None:
+    """All workers have to start at one step, which they read from a folder that they share."""
+    own = strategy.run(lambda value: value, (tf.constant(start, "int64"),))
+    total = int(strategy.reduce(tf.distribute.ReduceOp.SUM, own, None))
+    if total != start * strategy.num_replicas_in_sync:
+        raise UserError(
+            f"this worker found step {start} in {folder.path} and another worker another step; "
+            "--run_dir must be a folder that all hosts share"
+        )
 
 
 def _summary(model, source, strategy, total) -> str:

@@ -48,6 +48,7 @@ class Run:
         total: step at the end.
         signals: notes Ctrl-C and SIGTERM.
         say: where lines for the user go.
+        is_chief: whether this process writes files; one of several workers does.
     """
 
     config: Config
@@ -61,6 +62,7 @@ class Run:
     total: int
     signals: StopOnSignals
     say: Callable[[str], None]
+    is_chief: bool = True
 
 
 def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
@@ -69,7 +71,6 @@ def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
     What checks comes before what saves: a run that went wrong leaves its last good checkpoint.
     """
     train = run.config.train
-    writer = tf.summary.create_file_writer(str(run.folder.logs))
     limit = TimeLimit(train.max_train_minutes)
 
     size, seed = train.global_batch_size, train.seed
@@ -83,20 +84,30 @@ def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
         batches = training_batches(run.source, transform, size, seed, step, probabilities)
         return next(batches.as_numpy_iterator())
 
-    reporters = [
-        FiniteCheck(train.checkpoint_every, run.folder, run.checkpoints, run.step, batch, names),
-        Progress(run.total, train.epochs + train.decay_epochs, limit, run.say),
-        Advice([*map(winning_discriminator, run.config.views), collapsed_weight_map()], run.say),
-        Scalars(writer),
-    ]
-    trial, classes = run.folder.path.name, run.source.classes
-    return [
-        limit,
-        run.signals,
-        Reports(train.log_every, run.steps_per_epoch, train.global_batch_size, reporters),
-        *reporters,
-        Settings(run.config, trial, classes, run.balance, writer, run.say),
-        Profile(run.config.profiled_steps, run.folder.logs, run.say),
-        Samples(train.sample_every, run.grid, run.folder, writer),
-        SaveCheckpoints(train.checkpoint_every, run.checkpoints, run.step),
-    ]
+    check = FiniteCheck(
+        train.checkpoint_every,
+        run.folder,
+        run.checkpoints,
+        run.step,
+        batch,
+        names,
+        run.is_chief,
+    )
+    reporters, writers = [check], []
+    if run.is_chief:
+        writer = tf.summary.create_file_writer(str(run.folder.logs))
+        warnings = [*map(winning_discriminator, run.config.views), collapsed_weight_map()]
+        reporters += [
+            Progress(run.total, train.epochs + train.decay_epochs, limit, run.say),
+            Advice(warnings, run.say),
+            Scalars(writer),
+        ]
+        trial, classes = run.folder.path.name, run.source.classes
+        writers = [
+            Settings(run.config, trial, classes, run.balance, writer, run.say),
+            Profile(run.config.profiled_steps, run.folder.logs, run.say),
+            Samples(train.sample_every, run.grid, run.folder, writer),
+            SaveCheckpoints(train.checkpoint_every, run.checkpoints, run.step),
+        ]
+    reports = Reports(train.log_every, run.steps_per_epoch, train.global_batch_size, reporters)
+    return [limit, run.signals, reports, *reporters, *writers]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from lggan_tf.errors import UserError
 from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.folder import RunFolder
 from lggan_tf.training.callbacks.every import Every
@@ -25,6 +26,7 @@ class FiniteCheck(Reporter):
         step: the variable that says in a checkpoint how many steps were done.
         batch: step, counted from 0 -> its compact batch.
         names: step, counted from 0 -> names of the samples of its batch.
+        is_chief: whether this process saves the failure; all processes end.
     """
 
     def __init__(
@@ -35,10 +37,12 @@ class FiniteCheck(Reporter):
         step: tf.Variable,
         batch: Callable[[int], dict[str, np.ndarray]],
         names: Callable[[int], list[str]],
+        is_chief: bool = True,
     ):
         super().__init__()
         self._every, self._folder, self._checkpoints = Every(every), folder, checkpoints
         self._step, self._batch, self._names = step, batch, names
+        self._is_chief = is_chief
 
     def on_train_begin(self, logs=None):
         """Tells the guard where the run is."""
@@ -57,6 +61,10 @@ class FiniteCheck(Reporter):
         failure = self.model.guard.failure()
         if failure is None:
             return
+        if not self._is_chief:
+            raise UserError(
+                f"{failure.culprit} is not finite in step {failure.step}; see the chief"
+            )
         before = failure.step - 1
         self._step.assign(before)
         raise failure_error(

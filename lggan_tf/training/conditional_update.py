@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
+from lggan_tf.training.update import apply_gradients
 
-def apply_if(allowed: tf.Tensor, optimizer, gradients, variables) -> None:
+
+def apply_if(allowed: tf.Tensor, optimizer, gradients, variables, clip_norm: float = 0.0) -> None:
     """Makes the update if `allowed`, which is the same on all devices; leaves all as it is if not.
 
     Args:
@@ -11,10 +13,11 @@ def apply_if(allowed: tf.Tensor, optimizer, gradients, variables) -> None:
         optimizer: a built Keras optimizer.
         gradients: this device's share.
         variables: the optimizer's, in the order of the gradients.
+        clip_norm: largest norm of the whole gradient; 0: any.
     """
 
     def apply(*shares):
-        optimizer.apply(list(shares), variables)
+        apply_gradients(optimizer, list(shares), variables, clip_norm)
         return tf.constant(True)
 
     def on_all_devices(strategy, allowed, *shares):
