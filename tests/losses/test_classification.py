@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lggan_tf.losses.classification import classification_terms, present_classes
+from lggan_tf.losses.classification import (
+    classification_terms,
+    present_classes,
+    present_weight,
+)
 
 LABELS = np.array([[[0, 0], [2, 3]], [[3, 3], [1, 3]]], "int32")  # 3 is void
 
@@ -74,3 +78,10 @@ def test_gradients_follow_the_weights():
     np.testing.assert_allclose(
         gradients[1], gradients[0] * np.array([4, 0.25, 2])[:, None], rtol=1e-6
     )
+
+
+def test_the_sum_of_weights_from_labels_alone():
+    """Classes 0 and 2 in the first image, 1 in the second."""
+    assert float(present_weight(LABELS, 3)) == 3
+    assert float(present_weight(LABELS, 3, (4.0, 1.0, 2.0, 9.0))) == 4 + 2 + 1
+    assert float(present_weight(LABELS, 2, (4.0, 1.0, 2.0))) == 4 + 1

@@ -54,3 +54,11 @@ def test_names():
         "metric/gradient_norm_discriminator",
     )
     assert metric_names((), False) == ("metric/gradient_norm_generator",)
+
+
+def test_parts_add_up_to_the_whole():
+    weights = {"weight_global": tf.constant([0.25, 0.75]), "weight_local": tf.constant([0.5, 1.0])}
+    halves = weight_means(weights, parts=2)
+    assert halves == {"metric/weight_global": 0.25, "metric/weight_local": 0.375}
+    opinions = {"image": {"image": [scale(-1.0)]}}
+    assert accuracies("hinge", opinions, opinions, 4)["metric/accuracy_fake_image"] == 0.25
