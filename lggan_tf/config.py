@@ -175,10 +175,27 @@ class TrainConfig:
     precision: str = setting(
         "float32",
         "Arithmetic of the networks; weights, losses and statistics stay float32.",
-        ("float32", "mixed_bfloat16"),
+        ("float32", "mixed_bfloat16", "mixed_float16"),
+    )
+    clip_norm: float = setting(
+        0.0, "Largest norm of G's gradient and of the discriminators', over all devices; 0: any."
+    )
+    accumulate_steps: int = setting(
+        1,
+        "Parts in which a device does its share of a step, one after the other, to save memory; "
+        "the update is that of all images.",
+    )
+    jit_compile: bool = setting(
+        False, "Compile the step with XLA (one device, or GPUs); sets --implementation=dense."
+    )
+    steps_per_execution: int = setting(
+        1, "Steps in one call of the compiled step; reports come after whole calls."
     )
     strategy: str = setting(
-        "auto", "Devices: auto takes all GPUs, one a single device.", ("auto", "one", "mirrored")
+        "auto",
+        "Devices: auto takes all GPUs of all hosts in TF_CONFIG, one a single device, mirrored all "
+        "of this host, multi_worker those of the hosts in TF_CONFIG.",
+        ("auto", "one", "mirrored", "multi_worker", "tpu"),
     )
     seed: int = setting(0, "Seed of weights, data order and augmentation.")
     max_train_minutes: float = setting(
@@ -188,6 +205,16 @@ class TrainConfig:
     sample_every: int = setting(500, "Steps between image grids.")
     checkpoint_every: int = setting(1000, "Steps between checkpoints.")
     keep: int = setting(2, "Number of checkpoints kept.")
+    class_balance: float = setting(
+        0.0,
+        "Rare classes, strength from 0 (off) to 1: draw samples that show them more often, and let "
+        "them weigh more in the class and l1_local terms. 0.5 is a place to start.",
+    )
+    profile_steps: str = setting(
+        "",
+        "FIRST,LAST: record a profile of these steps, counted from 1, for TensorBoard's profile "
+        "plugin; a few after the first ones. Empty: none.",
+    )
 
 
 SECTIONS = {"data": DataConfig, "model": ModelConfig, "loss": LossConfig, "train": TrainConfig}
@@ -268,6 +295,27 @@ class Config:
     def views(self) -> tuple[str, ...]:
         """The views that discriminators judge, in declared order."""
         return tuple(v.strip() for v in self.model.discriminator_views.split(",") if v.strip())
+
+    @property
+    def profiled_steps(self) -> tuple[int, int] | None:
+        """First and last step of the profile, if one is asked for.
+
+        Raises:
+            UserError: `profile_steps` does not name two steps.
+        """
+        text = self.train.profile_steps
+        if not text:
+            return None
+        try:
+            first, last = (int(number) for number in text.split(","))
+        except ValueError:
+            first, last = 0, 0
+        if not 1 <= first <= last:
+            raise UserError(
+                f"--profile_steps={text} is not a first and a last step, counted from 1, such as "
+                "10,20"
+            )
+        return first, last
 
     @property
     def is_cross_view(self) -> bool:
@@ -352,12 +400,16 @@ class Config:
             )
         for name in ("global_batch_size", "filters", "spade_hidden", "log_every", "sample_every",
                      "checkpoint_every", "keep", "town_places", "discriminator_filters",
-                     "discriminator_layers", "discriminator_scales"):  # fmt: skip
+                     "discriminator_layers", "discriminator_scales", "accumulate_steps",
+                     "steps_per_execution"):  # fmt: skip
             if self.to_flat()[name] < 1:
                 raise UserError(f"--{name}={self.to_flat()[name]} must be at least 1")
         for name, value in self.to_flat().items():
-            if name.startswith("lambda_") and value < 0:
+            if (name.startswith("lambda_") or name == "clip_norm") and value < 0:
                 raise UserError(f"--{name}={value:g} must not be negative")
+        _ = self.profiled_steps
+        if not 0 <= train.class_balance <= 1:
+            raise UserError(f"--class_balance={train.class_balance:g} is not between 0 and 1")
         if not 0 <= train.seed < 2**32:
             raise UserError(f"--seed={train.seed} must be between 0 and {2**32 - 1}")
         if train.epochs + train.decay_epochs < 1:

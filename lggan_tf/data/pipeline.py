@@ -6,7 +6,7 @@ transformed in parallel by Python threads and come out in a fixed order. Read ba
 `raised_as_user_error`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -26,13 +26,25 @@ def steps_per_epoch(source: Source, global_batch_size: int) -> int:
     return DataOrder(len(source), global_batch_size, 0).steps_per_epoch
 
 
-def batch_names(source: Source, global_batch_size: int, seed: int, step: int) -> list[str]:
+def batch_names(
+    source: Source,
+    global_batch_size: int,
+    seed: int,
+    step: int,
+    probabilities: Sequence[float] | None = None,
+) -> list[str]:
     """Names of the samples that `training_batches` yields at a step, in order."""
-    return [source.names[i] for i in DataOrder(len(source), global_batch_size, seed).batch(step)]
+    order = DataOrder(len(source), global_batch_size, seed, probabilities)
+    return [source.names[i] for i in order.batch(step)]
 
 
 def training_batches(
-    source: Source, transform: Transform, global_batch_size: int, seed: int, start_step: int = 0
+    source: Source,
+    transform: Transform,
+    global_batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    probabilities: Sequence[float] | None = None,
 ) -> tf.data.Dataset:
     """Endless training batches; the batch of a step depends on (seed, step) alone.
 
@@ -43,15 +55,17 @@ def training_batches(
         seed: of order and augmentation, not negative.
         start_step: the first batch is the one an uninterrupted run sees at this step, counted from
             0.
+        probabilities: for every sample how often it is drawn (`DataOrder`); None: each once an
+            epoch.
 
     Raises:
         UserError: there are fewer samples than a batch holds, or edges without instance maps.
     """
-    order = DataOrder(len(source), global_batch_size, seed)
+    order = DataOrder(len(source), global_batch_size, seed, probabilities)
 
     def load(position: int) -> Sample:
-        epoch, index = order.locate(position)
-        return transform.apply(source.load(index), order.augmentation_rng(epoch, index))
+        _, index = order.locate(position)
+        return transform.apply(source.load(index), order.augmentation_rng(position))
 
     positions = tf.data.Dataset.counter(start_step * global_batch_size, dtype=tf.int64)
     samples = _map(positions, load, source, transform)

@@ -75,7 +75,10 @@ def mix_images(pairs: ClassPairs, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def l1_of_images(
-    pairs: ClassPairs, target: tf.Tensor, target_masks: Sequence[int] | None = None
+    pairs: ClassPairs,
+    target: tf.Tensor,
+    target_masks: Sequence[int] | None = None,
+    class_weights: Sequence[float] | None = None,
 ) -> tf.Tensor:
     """Sum over classes of mean |I_i - M_m(i) * target| of every image.
 
@@ -84,6 +87,7 @@ def l1_of_images(
         target: `[B,H,W,filters]`.
         target_masks: m(i), for every class the one whose mask its target has; its own if None.
             Every class with another mask costs a pass over the pixels.
+        class_weights: factor of every class's mean; 1 if None.
 
     Returns:
         `[B]`, the means being over pixels and channels.
@@ -107,12 +111,19 @@ def l1_of_images(
     )
     wanted_elsewhere = tf.where(has_other[:, None], wanted, tf.zeros_like(wanted))
     terms = tf.abs(pairs.values - wanted) - tf.abs(pairs.elsewhere - wanted_elsewhere)
-    terms = tf.reduce_mean(_to_pixels(terms, pairs), axis=[1, 2, 3])
     constants = tf.abs(pairs.constants)
+    if class_weights is not None:
+        # Keras makes tensors of what a layer is called with.
+        weights = tf.cast(tf.stack([*class_weights, 0.0]), terms.dtype)[:, None]
+        terms *= tf.gather(weights, windows.classes)
+        constants *= weights[:-1]
+    terms = tf.reduce_mean(_to_pixels(terms, pairs), axis=[1, 2, 3])
     terms += tf.reduce_sum(tf.reduce_mean(constants, axis=-1))
     for i in others:
         is_owner = tf.equal(labels, masks[i])[:, None]
-        more = tf.abs(pairs.constants[i] - target) - constants[i]
+        more = tf.abs(pairs.constants[i] - target) - tf.abs(pairs.constants[i])
+        if class_weights is not None:
+            more *= weights[i]
         more = tf.where(is_owner, more, tf.zeros_like(more))
         terms += tf.reduce_mean(tf.reshape(more, [pairs.shape[0], -1]), axis=1)
     return terms

@@ -82,7 +82,14 @@ class ClassSpecificConv2D(keras.layers.Layer):
         if self.merge == "conv":
             self.mix.build((*features_shape[:-1], self.num_classes * self.filters))
 
-    def call(self, features, labels, target=None, target_masks: Sequence[int] | None = None):
+    def call(
+        self,
+        features,
+        labels,
+        target=None,
+        target_masks: Sequence[int] | None = None,
+        class_weights: Sequence[float] | None = None,
+    ):
         """The merged image and, with a target, the L1 of the class images that it is made of.
 
         Args:
@@ -90,13 +97,14 @@ class ClassSpecificConv2D(keras.layers.Layer):
             labels: `[B,H,W]` int; whatever is no class is void.
             target: `[B,H,W,filters]` or None.
             target_masks: for every class the one whose mask its target has; its own if None.
+            class_weights: factor w_i of every class's mean in the L1; 1 if None.
 
         Returns:
-            I_l `[B,H,W,filters]`; with a target also the sum over classes i of the mean of
-            |I_{l,i} - M_m(i) * target| over pixels and channels, `[B]` in float32 or wider.
+            I_l `[B,H,W,filters]`; with a target also the sum over classes i of w_i times the mean
+            of |I_{l,i} - M_m(i) * target| over pixels and channels, `[B]` in float32 or wider.
         """
         labels = self._owners(labels)
-        given = (features, labels, target, target_masks)
+        given = (features, labels, target, target_masks, class_weights)
         if self.implementation != "auto":
             return self._dense(*given) if self.implementation == "dense" else self._sorted(*given)
         if self.num_classes == 1:
@@ -112,9 +120,10 @@ class ClassSpecificConv2D(keras.layers.Layer):
             lambda: self._sorted(*given),
         )
 
-    def class_l1(self, features, labels, target, target_masks=None):
+    def class_l1(self, features, labels, target, target_masks=None, class_weights=None):
         """The second result of `call` alone, `[B]`."""
-        return self(features, labels, target=target, target_masks=target_masks)[1]
+        extra = {"target_masks": target_masks, "class_weights": class_weights}
+        return self(features, labels, target=target, **extra)[1]
 
     def class_images(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """All I_{l,i}, `[B,H,W,K,filters]`: for looking at them, and the dense implementation."""
@@ -139,7 +148,7 @@ class ClassSpecificConv2D(keras.layers.Layer):
         )
         return self.activation(self.mix(flat))
 
-    def _dense(self, features, labels, target, target_masks):
+    def _dense(self, features, labels, target, target_masks, class_weights):
         images = self.class_images(features, labels)
         merged = self.merge_images(images)
         if target is None:
@@ -150,9 +159,11 @@ class ClassSpecificConv2D(keras.layers.Layer):
             masks = tf.gather(masks, list(target_masks), axis=-1)
         distances = tf.cast(images, wide) - masks[..., None] * tf.cast(target, wide)[..., None, :]
         means = tf.reduce_mean(tf.abs(distances), axis=[1, 2, 4])
+        if class_weights is not None:
+            means *= tf.cast(tf.stack(class_weights), wide)
         return merged, tf.reduce_sum(means, axis=-1)
 
-    def _sorted(self, features, labels, target, target_masks):
+    def _sorted(self, features, labels, target, target_masks, class_weights):
         wide, narrow = _wide(features.dtype), features.dtype
 
         def widened(variable):  # rounded as for the dense convolutions
@@ -169,7 +180,7 @@ class ClassSpecificConv2D(keras.layers.Layer):
         merged = tf.cast(merged, narrow)
         if target is None:
             return merged
-        return merged, l1_of_images(pairs, tf.cast(target, wide), target_masks)
+        return merged, l1_of_images(pairs, tf.cast(target, wide), target_masks, class_weights)
 
     def _owners(self, labels):
         # In the signature that Keras makes of a model everything is float.

@@ -32,7 +32,8 @@ class Objective:
 
     The weights are explained in `lggan_tf.config.LossConfig`. `images` in a term: fused, global and
     local, summed. `target_masks`: for every class the one whose mask its target in `l1_local` has;
-    its own if None.
+    its own if None. `class_weights`: for every class how much it counts in `class` and
+    `l1_local`; all the same if None.
     """
 
     gan_loss: str = "hinge"
@@ -45,6 +46,7 @@ class Objective:
     lambda_perceptual: float = 10.0
     lambda_tv: float = 0.0
     target_masks: tuple[int, ...] | None = None
+    class_weights: tuple[float, ...] | None = None
 
     def term_names(self, views: tuple[str, ...]) -> tuple[str, ...]:
         """Names of all terms with these discriminators, in the order D, G; the totals last."""
@@ -68,22 +70,27 @@ class Objective:
         fakes: Judged,
         reals: Judged,
         features: Callable | None = None,
+        parts: int = 1,
+        class_count: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """G's weighted terms.
 
         Args:
             outputs: the generator's; with a weight for `l1_local` its `class_l1`, too, for which
-                it was given the photo and `target_masks`.
+                it was given the photo, `target_masks` and `class_weights`.
             target: photo `[B,H,W,3]` in [-1, 1].
             labels: `local_labels` `[B,H,W]`.
             fakes: D's feature maps of the drawn images.
             reals: D's feature maps of the photo, used by feature matching alone.
             features: the feature network of the perceptual loss, with `layer_weights`; needed if
                 its weight is above 0.
+            parts: of how many equal parts of the device's share this is one.
+            class_count: number of classes present in the images of all parts, each image's
+                counted for itself, with their weights; those of `labels` if None.
         """
         outputs = {name: tf.cast(value, "float32") for name, value in outputs.items()}
         images, target = drawn_images(outputs), tf.cast(target, "float32")
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        shares = tf.distribute.get_strategy().num_replicas_in_sync * parts
         terms = {}
         for view, judged in fakes.items():
             if self.lambda_gan:
@@ -91,19 +98,22 @@ class Objective:
                     multiscale_adversarial_loss(self.gan_loss, d, True, True)
                     for d in judged.values()
                 ]
-                terms[f"gan_{view}"] = self.lambda_gan * tf.add_n(losses) / replicas
+                terms[f"gan_{view}"] = self.lambda_gan * tf.add_n(losses) / shares
             if self.lambda_feature_matching:
                 losses = [feature_matching_loss(d, reals[view][name]) for name, d in judged.items()]
-                weight = self.lambda_feature_matching / replicas
+                weight = self.lambda_feature_matching / shares
                 terms[f"feature_matching_{view}"] = weight * tf.add_n(losses)
         if self.lambda_l1:
             losses = [l1_loss(image, target) for image in images.values()]
-            terms["l1"] = self.lambda_l1 * tf.add_n(losses) / replicas
+            terms["l1"] = self.lambda_l1 * tf.add_n(losses) / shares
         if self.lambda_l1_local:
             loss = tf.reduce_mean(outputs["class_l1"])
-            terms["l1_local"] = self.lambda_l1_local * loss / replicas
+            terms["l1_local"] = self.lambda_l1_local * loss / shares
         if self.lambda_class:
-            entropy, count = classification_terms(outputs["class_logits"], labels)
+            entropy, count = classification_terms(
+                outputs["class_logits"], labels, self.class_weights
+            )
+            count = count if class_count is None else class_count
             terms["class"] = self.lambda_class * tf.math.divide_no_nan(
                 entropy, _sum_over_replicas(count)
             )
@@ -113,17 +123,19 @@ class Objective:
                 perceptual_loss(features(image), wanted, features.layer_weights)
                 for image in images.values()
             ]
-            terms["perceptual"] = self.lambda_perceptual * tf.add_n(losses) / replicas
+            terms["perceptual"] = self.lambda_perceptual * tf.add_n(losses) / shares
         if self.lambda_tv:
             terms["tv"] = self.lambda_tv * tf.add_n(
                 [total_variation(image) for image in images.values()]
             )
         return terms
 
-    def discriminator_terms(self, fakes: Judged, reals: Judged) -> dict[str, tf.Tensor]:
+    def discriminator_terms(
+        self, fakes: Judged, reals: Judged, parts: int = 1
+    ) -> dict[str, tf.Tensor]:
         """D's weighted terms; the photo counts once per drawn image, as in the authors' code."""
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        weight = self.lambda_discriminator / replicas
+        shares = tf.distribute.get_strategy().num_replicas_in_sync * parts
+        weight = self.lambda_discriminator / shares
         terms = {}
         for view in fakes:
             for kind, judged in (("fake", fakes[view]), ("real", reals[view])):

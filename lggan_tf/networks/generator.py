@@ -129,7 +129,7 @@ class Generator(keras.Model):
         if self.branches == "both" and self.fusion == "learned":
             self.weight_map.build(encoded)
 
-    def call(self, inputs, training=None, target=None, target_masks=None):
+    def call(self, inputs, training=None, target=None, target_masks=None, class_weights=None):
         """Conditions and `local_labels` -> dict of float tensors.
 
         Args:
@@ -139,6 +139,7 @@ class Generator(keras.Model):
             training: whether batch statistics and power iterations move.
             target: photo `[B,H,W,3]` that the class images are compared with, or None.
             target_masks: whose mask a class's target has (`ClassSpecificConv2D.call`).
+            class_weights: how much a class counts in `class_l1`; all the same if None.
 
         Returns:
             `image` `[B,H,W,3]`, the fused image, and with the branches that exist: `image_global`,
@@ -162,6 +163,7 @@ class Generator(keras.Model):
                 training=training,
                 target=target,
                 target_masks=target_masks,
+                class_weights=class_weights,
             )
         if self.branches != "both":
             return outputs | {"image": outputs[f"image_{self.branches}"]}

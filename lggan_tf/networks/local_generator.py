@@ -57,7 +57,15 @@ class LocalGenerator(keras.Model):
         if self.num_classified:
             self.classifier.build((None, None, channels))
 
-    def call(self, encoded, labels, training=None, target=None, target_masks=None):
+    def call(
+        self,
+        encoded,
+        labels,
+        training=None,
+        target=None,
+        target_masks=None,
+        class_weights=None,
+    ):
         """E(S) `[B,H/4,W/4,4 filters]`, labels `[B,H,W]` int -> dict.
 
         Args:
@@ -66,11 +74,13 @@ class LocalGenerator(keras.Model):
             training: unused, there is no state.
             target: `[B,H,W,3]`, what the class images are compared with, or None.
             target_masks: whose mask a class's target has (`ClassSpecificConv2D.call`).
+            class_weights: how much a class counts in `class_l1`.
 
         Returns:
             `image_local` `[B,H,W,3]` (a sum of tanh leaves [-1, 1]); with a target `class_l1`
-            `[B]`, the sum over classes of mean |I_{l,i} - M_i * target|; with a classification head
-            `class_logits` `[B,num_classified,num_classified]`, row i of class i's features.
+            `[B]`, the weighted sum over classes of mean |I_{l,i} - M_i * target|; with a
+            classification head `class_logits` `[B,num_classified,num_classified]`, row i of class
+            i's features.
         """
         x = encoded
         for block in (*self.residual, *self.up):
@@ -79,7 +89,7 @@ class LocalGenerator(keras.Model):
             outputs = {"image_local": self.class_convolution(x, labels)}
         else:
             image, class_l1 = self.class_convolution(
-                x, labels, target=target, target_masks=target_masks
+                x, labels, target=target, target_masks=target_masks, class_weights=class_weights
             )
             outputs = {"image_local": image, "class_l1": class_l1}
         if self.num_classified:

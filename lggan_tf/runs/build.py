@@ -18,8 +18,8 @@ from lggan_tf.networks.generator import Generator
 from lggan_tf.runs.schedule import EarlyDecay, LinearDecay
 
 
-def build_source(config: Config, split: str) -> Source:
-    """The samples of "train" or "val"."""
+def build_source(config: Config, split: str, labels_alone: bool = False) -> Source:
+    """The samples of "train" or "val"; of those in files, if wanted, the label maps alone."""
     data = config.data
     return open_source(
         data.dataset,
@@ -31,7 +31,8 @@ def build_source(config: Config, split: str) -> Source:
         direction=data.direction,
         town_places=data.town_places,
         cache=data.cache,
-        with_instances=data.edges,
+        with_instances=data.edges and not labels_alone,
+        photos=not labels_alone,
         with_grey=data.bicubic_labels,
     )
 
@@ -124,8 +125,10 @@ def build_networks(config: Config, classes: ClassTable):
     return prepare, generator, discriminators
 
 
-def build_objective(config: Config, classes: ClassTable) -> Objective:
-    """The loss terms and their weights."""
+def build_objective(
+    config: Config, classes: ClassTable, class_weights: tuple[float, ...] | None = None
+) -> Objective:
+    """The loss terms and their weights; `class_weights` are those of `--class_balance`, if any."""
     loss, target_masks = config.loss, None
     if loss.l1_local_slip:
         masks = list(range(build_local_classes(config, classes).count))
@@ -142,6 +145,7 @@ def build_objective(config: Config, classes: ClassTable) -> Objective:
         loss.lambda_perceptual,
         loss.lambda_tv,
         target_masks,
+        class_weights,
     )
 
 

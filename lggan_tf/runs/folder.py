@@ -1,4 +1,7 @@
-"""A run's folder: config.json, classes.json, checkpoints/, logs/, samples/, savedmodels/."""
+"""A run's folder: config.json, classes.json, checkpoints/, logs/, samples/, savedmodels/.
+
+With `--class_balance` also class_counts.npz (`lggan_tf.runs.class_balance`).
+"""
 
 import os
 from pathlib import Path
@@ -43,6 +46,7 @@ class RunFolder:
         self.savedmodels = self.path / "savedmodels"
         self.config_file = self.path / "config.json"
         self.classes_file = self.path / "classes.json"
+        self.class_counts = self.path / "class_counts.npz"
 
     @property
     def exists(self) -> bool:

@@ -1,44 +1,25 @@
-"""From a `Config` to devices and a compiled `LGGAN`."""
+"""From a `Config` to a compiled `LGGAN`."""
 
 import contextlib
 from collections.abc import Iterator
 
 import keras
-import tensorflow as tf
 
 from lggan_tf.config import Config
 from lggan_tf.data.classes import ClassTable
-from lggan_tf.errors import UserError
 from lggan_tf.runs.build import build_features, build_networks, build_objective, build_optimizer
 from lggan_tf.training.lggan import LGGAN
 
 
-def build_strategy(name: str, global_batch_size: int) -> tf.distribute.Strategy:
-    """The devices to train on.
-
-    Args:
-        name: "auto" (all GPUs, else the CPU), "one", or "mirrored" (all GPUs, else all logical
-            CPUs).
-        global_batch_size: images per step over all devices.
-
-    Raises:
-        UserError: the devices cannot share the batch evenly.
-    """
-    gpus = tf.config.list_logical_devices("GPU")
-    if name == "one" or (name == "auto" and len(gpus) < 2):
-        return tf.distribute.get_strategy()
-    devices = gpus or tf.config.list_logical_devices("CPU")
-    strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
-    if global_batch_size % strategy.num_replicas_in_sync:
-        raise UserError(
-            f"--global_batch_size={global_batch_size} cannot be shared evenly by "
-            f"{strategy.num_replicas_in_sync} devices"
-        )
-    return strategy
-
-
-def build_lggan(config: Config, classes: ClassTable, steps_per_epoch: int) -> LGGAN:
+def build_lggan(
+    config: Config,
+    classes: ClassTable,
+    steps_per_epoch: int,
+    class_weights: tuple[float, ...] | None = None,
+) -> LGGAN:
     """A compiled and built model; call it in the strategy's scope.
+
+    `class_weights` are those of `--class_balance`, if any.
 
     Raises:
         UserError: the perceptual loss has no weights to load.
@@ -52,8 +33,11 @@ def build_lggan(config: Config, classes: ClassTable, steps_per_epoch: int) -> LG
     model.compile(
         build_optimizer(config, train.generator_learning_rate, steps_per_epoch),
         build_optimizer(config, train.discriminator_learning_rate, steps_per_epoch),
-        build_objective(config, classes),
+        build_objective(config, classes, class_weights),
         features,
+        accumulate_steps=train.accumulate_steps,
+        clip_norm=train.clip_norm,
+        jit_compile=train.jit_compile,
     )
     return model
 

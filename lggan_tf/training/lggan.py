@@ -12,9 +12,14 @@ import tensorflow as tf
 
 import lggan_tf.runs.schedule  # noqa: F401  a saved optimizer names its class
 from lggan_tf.data.prepare import Prepare
+from lggan_tf.losses.classification import present_weight
 from lggan_tf.losses.objective import Objective, drawn_images
 from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
+from lggan_tf.training.accumulation import accumulate, split
+from lggan_tf.training.guard import Guard
+from lggan_tf.training.step_metrics import accuracies, metric_names, weight_means
+from lggan_tf.training.update import with_loss_scale
 
 
 @keras.saving.register_keras_serializable(package="lggan_tf")
@@ -48,7 +53,7 @@ class LGGAN(keras.Model):
         self.discriminators = dict(discriminators)
         self.update_order, self.joint_passes = update_order, joint_passes
         self.objective = None
-        self._untracked = SimpleNamespace(features=None, means={})
+        self._untracked = SimpleNamespace(features=None, means={}, guard=None)
 
     def compile(
         self,
@@ -56,6 +61,8 @@ class LGGAN(keras.Model):
         discriminator_optimizer="adam",
         objective: Objective | None = None,
         features=None,
+        accumulate_steps: int = 1,
+        clip_norm: float = 0.0,
         **kwargs,
     ):
         """Sets the two optimizers and the objective, and creates all variables.
@@ -66,27 +73,43 @@ class LGGAN(keras.Model):
             objective: loss terms and weights; the paper's if None.
             features: feature network of the perceptual loss (`lggan_tf.backbones.load_features`);
                 needed if its weight is above 0. It is not part of the model and not saved with it.
+            accumulate_steps: parts in which a device does its share of a batch, one after the
+                other. The update is that of the whole batch, but for batch statistics.
+            clip_norm: largest global norm of G's gradient and of the discriminators', each over
+                the whole batch; 0: any.
             **kwargs: passed on to `keras.Model.compile`. `jit_compile` is False unless given; True
                 sets the generator's `implementation` to "dense", which stays.
 
         Raises:
             ValueError: the objective has a perceptual term and there is no feature network.
         """
-        super().compile(optimizer=generator_optimizer, **{"jit_compile": False} | kwargs)
+        optimizers = [
+            keras.optimizers.get(optimizer)
+            for optimizer in (generator_optimizer, discriminator_optimizer)
+        ]
+        if self.generator.compute_dtype == "float16":
+            optimizers = [with_loss_scale(optimizer) for optimizer in optimizers]
+        own = {"jit_compile": False, "auto_scale_loss": False}
+        super().compile(optimizer=optimizers[0], **own | kwargs)
+        self.accumulate_steps, self.clip_norm = accumulate_steps, clip_norm
         if self.jit_compile:
             # XLA has no shapes that depend on labels.
             self.generator.implementation = "dense"
-        self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+        self.discriminator_optimizer = optimizers[1]
         self.objective = objective or Objective()
         if self.objective.lambda_perceptual and features is None:
             raise ValueError(
                 "the objective has a perceptual term: pass features=load_features(...) to "
                 "compile, or set lambda_perceptual=0"
             )
-        names = self.objective.term_names(tuple(self.discriminators))
-        # Neither is part of the model: Keras saves what attributes hold, not what is behind them.
+        views = tuple(self.discriminators)
+        names = self.objective.term_names(views) + metric_names(
+            views, self.generator.branches == "both"
+        )
+        # None is part of the model: Keras saves what attributes hold, not what is behind them.
         means = {name: keras.metrics.Mean(name) for name in names}
-        self._untracked = SimpleNamespace(features=features, means=means)
+        guard = Guard(self._updates(views))
+        self._untracked = SimpleNamespace(features=features, means=means, guard=guard)
         # Now, not in `fit`: under a strategy Keras would build on symbolic tensors, and G's
         # optimizer for D's variables as well.
         self.build()
@@ -106,6 +129,8 @@ class LGGAN(keras.Model):
             "generator_optimizer": serialize(self.generator_optimizer),
             "discriminator_optimizer": serialize(self.discriminator_optimizer),
             "objective": dataclasses.asdict(self.objective),
+            "accumulate_steps": self.accumulate_steps,
+            "clip_norm": self.clip_norm,
         }
 
     def compile_from_config(self, config):
@@ -115,12 +140,19 @@ class LGGAN(keras.Model):
             restore(config["generator_optimizer"]),
             restore(config["discriminator_optimizer"]),
             Objective(**config["objective"]),
+            accumulate_steps=config["accumulate_steps"],
+            clip_norm=config["clip_norm"],
         )
 
     @property
     def generator_optimizer(self) -> keras.optimizers.Optimizer:
         """G's optimizer."""
         return self.optimizer
+
+    @property
+    def guard(self) -> Guard:
+        """What keeps updates that are not finite out, and remembers the first."""
+        return self._untracked.guard
 
     @property
     def discriminator_variables(self) -> list:
@@ -143,8 +175,12 @@ class LGGAN(keras.Model):
         """One update of D and of G on a device's part of the batch.
 
         Returns:
-            This device's share of every weighted term, of `g_total` and of `d_total`.
+            This device's share of every weighted term, of `g_total`, of `d_total` and of the
+            metrics (`lggan_tf.training.step_metrics`).
         """
+        self.guard.begin_step()
+        if self.accumulate_steps > 1:
+            return self._accumulated_step(batch)
         prepared = self.prepare(batch)
         inputs = self._networks_input(prepared)
         discriminator_first = self.update_order == "discriminator_first"
@@ -156,37 +192,86 @@ class LGGAN(keras.Model):
         with tape:
             own = self._generator_terms(prepared, outputs, training=True)
             total = tf.add_n(list(own.values()))
-        variables = self.generator.trainable_variables
-        self.generator_optimizer.apply_gradients(
-            zip(tape.gradient(total, variables), variables, strict=True)
-        )
+            scaled = self.generator_optimizer.scale_loss(total)
+        gradients = tape.gradient(scaled, self.generator.trainable_variables)
+        metrics = self._apply_generator(own, gradients) | weight_means(outputs)
         if not discriminator_first:
             terms |= self._update_discriminators(prepared, self.generator(inputs, training=True))
-        return terms | own | {"g_total": total}
+        return terms | own | {"g_total": total} | metrics
+
+    def _accumulated_step(self, batch) -> dict[str, tf.Tensor]:
+        """`step` in parts. G's pictures for D's update and for its own are two passes then."""
+        parts, objective = split(batch, self.accumulate_steps), self.objective
+        shares = {"parts": len(parts)}
+        if objective.lambda_class:
+            # The class term is a mean over the classes of the whole batch.
+            rows = self.generator.local_generator.num_classified
+            counts = [
+                present_weight(self.prepare(part)["local_labels"], rows, objective.class_weights)
+                for part in parts
+            ]
+            shares["class_count"] = tf.add_n(counts)
+
+        def of_generator(part, is_first):
+            prepared = self.prepare(part)
+            with tf.GradientTape() as tape:
+                inputs = self._networks_input(prepared)
+                outputs = self.generator(inputs, training=True, **self._class_targets(prepared))
+                # Spectral vectors move once a batch: with the first part.
+                terms = self._generator_terms(prepared, outputs, is_first, **shares)
+                total = tf.add_n(list(terms.values()))
+                scaled = self.generator_optimizer.scale_loss(total)
+            gradients = tape.gradient(scaled, self.generator.trainable_variables)
+            terms |= {"g_total": total} | weight_means(outputs, len(parts))
+            return terms, gradients
+
+        def of_discriminators(part, is_first):
+            prepared = self.prepare(part)
+            outputs = self.generator(self._networks_input(prepared), training=True)
+            return self._discriminator_gradients(prepared, outputs, is_first, len(parts))
+
+        updates = [(of_generator, self._apply_generator)]
+        if self.discriminators:
+            judges = (of_discriminators, self._apply_discriminators)
+            is_first = self.update_order == "discriminator_first"
+            updates.insert(0 if is_first else 1, judges)
+        terms = {}
+        for gradients_of, apply in updates:
+            more, gradients = accumulate(parts, gradients_of)
+            terms |= more | apply(more, gradients)
+        return terms
 
     def train_step(self, data):
         """`step`, with means over the epoch as Keras shows them."""
         return self._track(self.step(data))
 
     def test_step(self, data):
-        """The same terms without an update, all networks in inference mode."""
+        """The same terms and metrics without an update, all networks in inference mode."""
         prepared = self.prepare(data)
         outputs = self.generator(
             self._networks_input(prepared), training=False, **self._class_targets(prepared)
         )
         own = self._generator_terms(prepared, outputs, training=False)
-        terms = own | {"g_total": tf.add_n(list(own.values()))}
+        terms = own | {"g_total": tf.add_n(list(own.values()))} | weight_means(outputs)
         if self.discriminators:
-            judged = self.objective.discriminator_terms(
-                *self._judge(prepared, drawn_images(outputs), training=False)
-            )
+            opinions = self._judge(prepared, drawn_images(outputs), training=False)
+            judged = self.objective.discriminator_terms(*opinions)
             terms |= judged | {"d_total": tf.add_n(list(judged.values()))}
+            terms |= accuracies(self.objective.gan_loss, *opinions)
         return self._track(terms)
 
     @property
     def metrics(self):
         """The running means."""
         return list(self._untracked.means.values())
+
+    def _updates(self, views):
+        """Network -> the loss terms of its update, in the order of the updates."""
+        names = [n for n in self.objective.term_names(views) if not n.endswith("_total")]
+        of_d = tuple(name for name in names if name.startswith("d_"))
+        order = {"discriminator": of_d} if of_d else {}
+        own = {"generator": tuple(name for name in names if name not in of_d)}
+        return order | own if self.update_order == "discriminator_first" else own | order
 
     def _networks_input(self, prepared):
         return {name: value for name, value in prepared.items() if name != "image"}
@@ -195,9 +280,13 @@ class LGGAN(keras.Model):
         """What the generator compares its class images with, if a loss asks for that."""
         if not self.objective.lambda_l1_local:
             return {}
-        return {"target": prepared["image"], "target_masks": self.objective.target_masks}
+        return {
+            "target": prepared["image"],
+            "target_masks": self.objective.target_masks,
+            "class_weights": self.objective.class_weights,
+        }
 
-    def _generator_terms(self, prepared, outputs, training):
+    def _generator_terms(self, prepared, outputs, training, **shares):
         images = drawn_images(outputs)
         needs_real = self.objective.lambda_feature_matching > 0
         fakes, reals = {}, {}
@@ -210,22 +299,37 @@ class LGGAN(keras.Model):
             fakes,
             reals,
             self._untracked.features,
+            **shares,
         )
 
     def _update_discriminators(self, prepared, outputs):
         if not self.discriminators:
             return {}
+        terms, gradients = self._discriminator_gradients(prepared, outputs)
+        return terms | self._apply_discriminators(terms, gradients)
+
+    def _discriminator_gradients(self, prepared, outputs, training=True, parts=1):
         images = {name: tf.stop_gradient(x) for name, x in drawn_images(outputs).items()}
         with tf.GradientTape() as tape:
-            terms = self.objective.discriminator_terms(
-                *self._judge(prepared, images, training=True)
-            )
+            opinions = self._judge(prepared, images, training)
+            terms = self.objective.discriminator_terms(*opinions, parts)
             total = tf.add_n(list(terms.values()))
+            scaled = self.discriminator_optimizer.scale_loss(total)
+        gradients = tape.gradient(scaled, self.discriminator_variables)
+        metrics = accuracies(self.objective.gan_loss, *opinions, parts)
+        return terms | {"d_total": total} | metrics, gradients
+
+    def _apply_generator(self, terms, gradients):
+        variables = self.generator.trainable_variables
+        return self._apply("generator", terms, gradients, variables)
+
+    def _apply_discriminators(self, terms, gradients):
         variables = self.discriminator_variables
-        self.discriminator_optimizer.apply_gradients(
-            zip(tape.gradient(total, variables), variables, strict=True)
-        )
-        return terms | {"d_total": total}
+        return self._apply("discriminator", terms, gradients, variables)
+
+    def _apply(self, network, terms, gradients, variables):
+        optimizer = getattr(self, f"{network}_optimizer")
+        return self.guard.update(network, optimizer, terms, gradients, variables, self.clip_norm)
 
     def _judge(self, prepared, images, training, with_real=True):
         """Every view's opinion of the drawn images and, per drawn image, of the photo."""

@@ -1,216 +1,72 @@
-"""The training loop: the model's own step on every device, checkpoints, samples, TensorBoard.
+"""The training loop: one compiled step for every strategy, and Keras callbacks around it.
 
-The data order is a function of seed and step, so a run that was stopped goes on where its last
-checkpoint was.
+Nothing here reads a value from the device, so the next step can be sent off while the last one
+runs. What a run does besides stepping is in `lggan_tf.training.callbacks`.
 """
 
-import contextlib
-import math
-import signal
-from collections.abc import Callable, Iterator
+import keras
 
-import tensorflow as tf
-
-from lggan_tf.config import Config
-from lggan_tf.data.pipeline import batch_names, steps_per_epoch, training_batches
-from lggan_tf.data.user_errors import raised_as_user_error
-from lggan_tf.errors import UserError
-from lggan_tf.runs.build import build_source, build_transform
-from lggan_tf.runs.checkpoints import Checkpoints
-from lggan_tf.runs.folder import RunFolder, write_atomically
-from lggan_tf.training.build import build_lggan, build_strategy
-from lggan_tf.training.progress import Progress
-from lggan_tf.training.samples import SampleGrid
-
-# What a continued run may change: how long it goes on and what it reports, not what it computes.
-CHANGEABLE = (
-    "max_train_minutes",
-    "log_every",
-    "sample_every",
-    "checkpoint_every",
-    "keep",
-    "strategy",
-    "cache",
-)
+from lggan_tf.training.compiled_step import CompiledStep
+from lggan_tf.training.logs import CallbackList
 
 
-def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print) -> int:
-    """Trains a run from its start, or from its last checkpoint if the folder holds one.
+def run_steps(
+    model: keras.Model,
+    update: CompiledStep,
+    iterator,
+    callbacks: list[keras.callbacks.Callback],
+    start: int,
+    total: int,
+    steps_per_epoch: int,
+    steps_per_execution: int = 1,
+    workers: int = 1,
+) -> int:
+    """Steps from `start` to `total`, or until a callback sets `model.stop_training`.
+
+    Hooks are called as by `fit`, with these differences. Steps are counted from 0 over the whole
+    run: `on_train_batch_begin(step)` gets the first step of a call and
+    `on_train_batch_end(step, logs)` its last. `logs` are read from the device when somebody looks
+    at them (`LazyLogs`). `on_epoch_end` gets the means over what this process did of the epoch, and
+    is left out for an epoch that was not finished. `on_train_end` is not called if something was
+    raised.
 
     Args:
-        config: checked settings.
-        folder: the run's folder.
-        say: where lines for the user go.
+        model: what the callbacks get to see.
+        update: the step.
+        iterator: of batches, its first being that of step `start`.
+        callbacks: called in this order.
+        start: steps that were done before.
+        total: steps at the end.
+        steps_per_epoch: an epoch's steps.
+        steps_per_execution: steps of a call; an epoch's last call may have fewer.
+        workers: processes that train together. A callback of one of them that sets
+            `stop_training` stops all: two calls later, as votes are read when they are there.
 
     Returns:
         The number of steps done in all.
-
-    Raises:
-        UserError: data, settings, folder or weights do not fit; a loss is not finite.
     """
-    train_config = config.train
-    strategy = build_strategy(train_config.strategy, train_config.global_batch_size)
-    source, held_out = build_source(config, "train"), build_source(config, "val")
-    per_epoch = steps_per_epoch(source, train_config.global_batch_size)
-    epochs = train_config.epochs + train_config.decay_epochs
-    total = per_epoch * epochs
-    with raised_as_user_error():
-        samples = SampleGrid(held_out, build_transform(config, source.classes, training=False))
-    with strategy.scope():
-        model = build_lggan(config, source.classes, per_epoch)
-        step_variable = tf.Variable(
-            0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
-        )
-    checkpoints = Checkpoints(folder, model, step_variable, train_config.keep)
-    missing = checkpoints.missing
-    _open_run(config, folder, source.classes, is_start=bool(missing))
-    start = 0
-    if checkpoints.latest:
-        start = checkpoints.restore()
-        if missing:
-            write_atomically(folder.config_file, config.to_json())
-            say(f"starting from the weights in {folder.path}; new are {', '.join(missing)}")
-        else:
-            say(f"continuing {folder.path} from step {start}")
-    say(_summary(model, source, strategy, total))
-
-    batches = training_batches(
-        source,
-        build_transform(config, source.classes, training=True),
-        train_config.global_batch_size,
-        train_config.seed,
-        start,
-    )
-    distributed = strategy.num_replicas_in_sync > 1
-    iterator = iter(strategy.experimental_distribute_dataset(batches) if distributed else batches)
-
-    @tf.function(reduce_retracing=True)
-    def update(batch):
-        shares = strategy.run(model.step, (batch,))
-        return {n: strategy.reduce(tf.distribute.ReduceOp.SUM, v, None) for n, v in shares.items()}
-
-    draw = tf.function(lambda batch: model(batch, training=False))
-    progress = Progress(
-        start, total, train_config.global_batch_size, train_config.max_train_minutes, say
-    )
-    writer = tf.summary.create_file_writer(str(folder.logs))
-    step, window = start, []
-    with raised_as_user_error(), _stop_on_signals() as stopped, writer.as_default(step):
-        while step < total and not progress.out_of_time and not stopped:
-            window.append(update(next(iterator)))
-            step += 1
-            if step % train_config.log_every == 0 or step in (start + 1, total):
-                terms = _means(window)
-                _check_finite(
-                    terms,
-                    step,
-                    batch_names(
-                        source, train_config.global_batch_size, train_config.seed, step - 1
-                    ),
-                )
-                speed = progress.report(
-                    step, min((step - 1) // per_epoch + 1, epochs), epochs, terms
-                )
-                _write_scalars(model, terms, speed, step)
-                window = []
-            if step % train_config.sample_every == 0:
-                _write_samples(samples, folder, draw, step)
-            if step % train_config.checkpoint_every == 0:
-                step_variable.assign(step)
-                checkpoints.save()
-        if step > start:
-            step_variable.assign(step)
-            checkpoints.save()
-            _write_samples(samples, folder, draw, step)
-    if stopped:
-        say(f"stopped by a signal at step {step}; the same command goes on from there")
-        raise KeyboardInterrupt
-    say(
-        f"done: {step} of {total} steps; pictures in {folder.samples}, TensorBoard logs in "
-        f"{folder.logs}"
-    )
+    hooks = CallbackList(callbacks, model=model, epochs=-(-total // steps_per_epoch))
+    model.stop_training = False
+    step, stops, before = start, False, None
+    hooks.on_train_begin()
+    while step < total and not stops:
+        epoch = step // steps_per_epoch
+        end = min((epoch + 1) * steps_per_epoch, total)
+        of_epoch = None
+        hooks.on_epoch_begin(epoch)
+        stops = model.stop_training and workers == 1
+        while step < end and not stops:
+            hooks.on_train_batch_begin(step)
+            vote = None if workers == 1 else model.stop_training
+            logs = update(iterator, min(steps_per_execution, end - step), vote)
+            step += logs.steps
+            of_epoch = logs if of_epoch is None else of_epoch + logs
+            hooks.on_train_batch_end(step - 1, logs)
+            if workers == 1:
+                stops = model.stop_training
+            else:
+                stops, before = before is not None and float(before.votes) > 0, logs
+        if step == end and of_epoch is not None:
+            hooks.on_epoch_end(epoch, of_epoch)
+    hooks.on_train_end()
     return step
-
-
-def _open_run(config: Config, folder: RunFolder, classes, is_start: bool = False) -> None:
-    """Starts a run, or makes sure that the one in the folder is the same.
-
-    Imported weights that have not trained a step yet (`is_start`) may be trained with other data
-    and losses than the import supposed, but not in other networks.
-    """
-    if not folder.exists:
-        folder.create(config, classes)
-        return
-    before, now = folder.read_config().to_flat(), config.to_flat()
-    own = vars(config.model) if is_start else now
-    for name, value in now.items():
-        if name in own and name not in CHANGEABLE and before[name] != value:
-            raise UserError(
-                f"{folder.path} holds a run with --{name}={before[name]}, not {value}; give the "
-                f"same flags to "
-                "continue it, or another --run_dir"
-            )
-
-
-def _summary(model, source, strategy, total) -> str:
-    g, d = (
-        model.generator.count_params(),
-        sum(d.count_params() for d in model.discriminators.values()),
-    )
-    return (
-        f"{len(source)} samples, {model.generator.num_classes} classes; "
-        f"G {g / 1e6:.2f} M and D {d / 1e6:.2f} M parameters; "
-        f"{strategy.num_replicas_in_sync} device(s); {total} steps"
-    )
-
-
-def _means(window: list[dict[str, tf.Tensor]]) -> dict[str, float]:
-    return {
-        name: float(tf.add_n([terms[name] for terms in window])) / len(window) for name in window[0]
-    }
-
-
-def _check_finite(terms: dict[str, float], step: int, names: list[str]) -> None:
-    for name, value in terms.items():
-        if not math.isfinite(value):
-            raise UserError(
-                f"the loss term {name} is {value} by step {step} (its batch: {', '.join(names)}); "
-                f"lower the learning "
-                "rates and start again from an earlier checkpoint"
-            )
-
-
-def _write_scalars(model, terms: dict[str, float], speed: float | None, step: int) -> None:
-    for name, value in terms.items():
-        tf.summary.scalar(f"loss/{name}", value, step)
-    tf.summary.scalar("learning_rate/generator", model.generator_optimizer.learning_rate, step)
-    tf.summary.scalar(
-        "learning_rate/discriminator", model.discriminator_optimizer.learning_rate, step
-    )
-    if speed is not None:
-        tf.summary.scalar("images_per_second", speed, step)
-
-
-def _write_samples(samples: SampleGrid, folder: RunFolder, draw, step: int) -> None:
-    grid = samples.save(folder, draw(samples.batch), step)
-    tf.summary.image("samples", grid[None], step)
-
-
-@contextlib.contextmanager
-def _stop_on_signals() -> Iterator[list[int]]:
-    """Collects the first SIGINT or SIGTERM, so that the step can end; a second acts at once."""
-    received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number, frame):
-        received.append(number)
-        for other, handler in before.items():
-            signal.signal(other, handler)
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,22 +1,13 @@
 """The class-specific convolution on two devices: each its half of the batch, gradients summed."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
+import child_process
 import pytest
 
-import lggan_tf
-
-# Logical devices must be there before TensorFlow looks at the machine: a process of its own.
 SCRIPT = """
 import json, sys
-import numpy as np, tensorflow as tf
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import numpy as np
 from lggan_tf.layers.class_specific import ClassSpecificConv2D
 
 rng = np.random.default_rng(0)
@@ -62,14 +53,6 @@ print(json.dumps([float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(t
 @pytest.mark.slow
 @pytest.mark.parametrize("implementation", ["auto", "sorted"])
 def test_two_devices_equal_one(implementation):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, implementation],
-        env=os.environ | {"PYTHONPATH": str(Path(lggan_tf.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    differences = json.loads(done.stdout.splitlines()[-1])
+    out = child_process.run("-c", child_process.LOGICAL_CPUS + SCRIPT, 2, implementation)
+    differences = json.loads(out.splitlines()[-1])
     assert len(differences) == 4 and max(differences) < 1e-12

@@ -236,6 +236,44 @@ def test_class_l1_equals_the_slow_way(rng, implementation, target_masks):
     np.testing.assert_allclose(class_l1, expected, rtol=1e-5)
 
 
+@each_implementation
+def test_class_l1_with_weights_by_head(implementation):
+    """As above: class 0 is 1.5 / 3 away in all, class 1 is 1 / 3."""
+    layer = built(2, filters=1, size=1, activation="linear", implementation=implementation)
+    layer.kernels.assign(tf.zeros_like(layer.kernels))
+    layer.biases.assign([[0.5], [0.0]])
+    labels, photo = np.array([[[0, 1, 2]]]), tf.ones([1, 1, 3, 1])
+    weighted = layer.class_l1(tf.ones([1, 1, 3, 2]), labels, photo, class_weights=(4.0, 10.0))
+    assert float(weighted[0]) == pytest.approx((4 * 1.5 + 10 * 1.0) / 3)
+
+
+@pytest.mark.parametrize("target_masks", [None, (1, 1, 0, 3)])
+def test_weights_of_classes_scale_their_l1_and_its_gradients(rng, target_masks):
+    """Kernels and biases are a class's own: their gradients are multiplied; void has no part."""
+    labels = rng.integers(0, 5, size=(2, 6, 7)).astype("int32")
+    labels[labels == 3] = 4  # class 3 is absent: only its constant is away from 0
+    features = rng.normal(size=(2, 6, 7, 2)).astype("float32")
+    photo = rng.uniform(-1, 1, size=(2, 6, 7, 3)).astype("float32")
+    weights = np.array([0.5, 3.0, 0.0, 2.0])
+    found = {}
+    for implementation in ("dense", "sorted"):
+        layer = built(4, size=3, implementation=implementation)
+        for name, given in (("plain", None), ("weighted", tuple(weights))):
+            with tf.GradientTape() as tape:
+                value = tf.reduce_sum(
+                    layer.class_l1(features, labels, photo, target_masks, class_weights=given)
+                )
+            gradients = tape.gradient(value, [layer.kernels, layer.biases])
+            found[implementation, name] = [value, *gradients]
+        for plain, weighted in zip(
+            found[implementation, "plain"][1:], found[implementation, "weighted"][1:], strict=True
+        ):
+            factors = weights.reshape(4, *[1] * (len(plain.shape) - 1))
+            np.testing.assert_allclose(weighted, plain * factors, rtol=1e-5, atol=1e-6)
+    for first, second in zip(found["dense", "weighted"], found["sorted", "weighted"], strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [

@@ -148,3 +148,17 @@ def test_void_alone_gives_no_class_loss():
     objective = dataclasses.replace(NOTHING, lambda_class=1)
     terms = objective.generator_terms(outputs(), PHOTO, tf.fill([1, 2, 2], 2), {}, {})
     assert terms == {"class": 0.0}
+
+
+def test_class_weights_by_head():
+    """Class 0 is right at 3/4, class 1 at 1/2: (ln 4/3 + 3 ln 2) / 4 with weights 1 and 3."""
+    drawn = outputs() | {"class_logits": tf.math.log([[[3.0, 1.0], [1.0, 1.0]]])}
+    losses = [
+        dataclasses.replace(NOTHING, lambda_class=2, class_weights=weights).generator_terms(
+            drawn, PHOTO, LABELS, {}, {}
+        )["class"]
+        for weights in (None, (1.0, 1.0), (1.0, 3.0))
+    ]
+    assert losses[0] == losses[1]
+    assert float(losses[0]) == pytest.approx(2 * (0.287682 + 0.693147) / 2, rel=1e-5)
+    assert float(losses[2]) == pytest.approx(2 * (0.287682 + 3 * 0.693147) / 4, rel=1e-5)

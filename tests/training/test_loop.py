@@ -1,256 +1,98 @@
-"""The loop on the embedded town: resuming, stopping, and what lies in the folder afterwards."""
-
-import os
-import re
-import signal
+"""The loop around a step that only counts: hooks, their order and arguments, and stopping."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lggan_tf.config import Config
-from lggan_tf.errors import UserError
-from lggan_tf.runs.folder import RunFolder
-from lggan_tf.training import loop
-from lggan_tf.training.loop import train
-from lggan_tf.training.progress import Progress, duration
-from lggan_tf.training.samples import picture_grid, to_pixels
-
-# Three steps an epoch, one epoch at the full rate and one of decay: six steps.
-TOWN = {
-    "town_places": 6,
-    "epochs": 1,
-    "decay_epochs": 1,
-    "log_every": 1,
-    "sample_every": 4,
-    "checkpoint_every": 4,
-    "generator_learning_rate": 0.002,
-    "discriminator_learning_rate": 0.002,
-    "beta_1": 0.5,
-    "seed": 3,
-    "flip": True,
-    "load_height": 36,
-    "load_width": 36,
-}
+from lggan_tf.training.compiled_step import CompiledStep
+from lggan_tf.training.logs import LazyLogs
+from lggan_tf.training.loop import run_steps
 
 
-def trained(config, folder, say):
-    """As in a process of its own: names that Keras has given out before change a graph's order.
+class Recorder(keras.callbacks.Callback):
+    def __init__(self, stop_after=None):
+        super().__init__()
+        self.calls, self.stop_after = [], stop_after
 
-    Another order rounds otherwise, and Adam makes steps of full size of that.
-    """
-    keras.backend.clear_session()
-    return train(config, folder, say)
+    def on_train_begin(self, logs=None):
+        self.calls.append("begin")
 
+    def on_train_end(self, logs=None):
+        self.calls.append("end")
 
-def weights(folder):
-    path = tf.train.latest_checkpoint(folder.checkpoints)
-    reader = tf.train.load_checkpoint(path)
-    names = [n for n in reader.get_variable_to_shape_map() if "save_counter" not in n]
-    return {name: reader.get_tensor(name) for name in names if not name.startswith("_")}
+    def on_epoch_begin(self, epoch, logs=None):
+        self.calls.append(("epoch", epoch))
 
+    def on_epoch_end(self, epoch, logs=None):
+        self.calls.append(("epoch end", epoch, dict(logs)))
 
-def interrupted_at(step, lines):
-    """A `say` that sends the process a signal after a step, as Ctrl-C does."""
+    def on_train_batch_begin(self, batch, logs=None):
+        self.calls.append(("step", batch))
 
-    def say(line):
-        lines.append(line)
-        if line.startswith(f"step {step}/"):
-            os.kill(os.getpid(), signal.SIGINT)
-
-    return say
-
-
-def compare_resumed(config, tmp_path):
-    whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
-    lines, first, second = [], [], []
-    assert trained(config, whole, lines.append) == 6
-    handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        trained(config, parts, interrupted_at(3, first))
-    assert signal.getsignal(signal.SIGINT) is handler
-    assert first[-1] == "stopped by a signal at step 3; the same command goes on from there"
-    assert int(tf.train.latest_checkpoint(parts.checkpoints).rpartition("-")[2]) == 3
-    halfway = weights(parts)
-    assert trained(config, parts, second.append) == 6
-    assert second[0] == f"continuing {parts.path} from step 3"
-
-    expected, found = weights(whole), weights(parts)
-    assert expected.keys() == found.keys() and len(expected) > 100
-    for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value, err_msg=name)
-    moved = [np.abs(found[n] - halfway[n]).max() for n in found if halfway[n].dtype == np.float32]
-    assert max(moved) > 1e-3
-
-    def steps(said):
-        losses = [re.match(r"step (\d)/6 epoch (\d)/2 \| (.*) \| ", s) for s in said]
-        return [match.groups() for match in losses if match]
-
-    assert steps(lines) == steps(first) + steps(second)
-    assert [(step, epoch) for step, epoch, _ in steps(lines)] == [
-        ("1", "1"), ("2", "1"), ("3", "1"), ("4", "2"), ("5", "2"), ("6", "2"),
-    ]  # fmt: skip
-    return whole, parts
-
-
-def test_three_steps_and_three_more_equal_six(plain, tmp_path):
-    """Spectral vectors, Adam's slots, decay, data order and crops are all taken up again."""
-    config = Config.from_flat(plain | TOWN | {"discriminator": "multiscale"}).check()
-    whole, parts = compare_resumed(config, tmp_path)
-
-    assert sorted(p.name for p in whole.samples.iterdir()) == ["step_000004.png", "step_000006.png"]
-    assert sorted(p.name for p in parts.samples.iterdir()) == [
-        f"step_00000{n}.png" for n in (3, 4, 6)
-    ]
-    ours, theirs = (
-        np.asarray(Image.open(f.samples / "step_000006.png")).astype(int) for f in (whole, parts)
-    )
-    np.testing.assert_allclose(ours, theirs, atol=1)
-    # Six rows of map, I_g, I_l, W_g, W_l, fused image, photo; two pixels between them.
-    assert ours.shape == (6 * 32 + 5 * 2, 7 * 32 + 6 * 2, 3)
-    assert whole.read_config() == config
-
-    # A run that is done stays as it is.
-    lines = []
-    assert train(config, whole, lines.append) == 6
-    assert lines[-1].startswith("done: 6 of 6 steps")
-
-    events = EventAccumulator(str(whole.logs)).Reload()
-    tags = set(events.Tags()["tensors"])
-    losses = {f"loss/{name}" for name in ("g_total", "d_total", "class", "gan_semantic")}
-    assert losses | {"images_per_second", "samples"} <= tags
-    assert [event.step for event in events.Tensors("samples")] == [4, 6]
-    rates = [
-        float(tf.make_ndarray(event.tensor_proto))
-        for event in events.Tensors("learning_rate/generator")
-    ]
-    # After the update of step n the rate of the next one.
-    assert rates == pytest.approx([0.002, 0.002, 0.002, 0.004 / 3, 0.002 / 3, 0.0], abs=1e-8)
-
-
-@pytest.mark.slow
-def test_a_run_with_spade_resumes_too(tiny, tmp_path):
-    settings = {"image_height": 32, "image_width": 32, "latent_stride": 16}
-    compare_resumed(Config.from_flat(tiny | TOWN | settings).check(), tmp_path)
+    def on_train_batch_end(self, batch, logs=None):
+        assert isinstance(logs, LazyLogs) and logs._values is None
+        self.calls.append(("done", batch, logs.steps))
+        if batch == self.stop_after:
+            self.model.stop_training = True
 
 
 @pytest.fixture
-def cheap(monkeypatch):
-    """No model is built: what is refused is refused before or around it."""
+def go():
+    """(start, total, steps per epoch, callbacks) -> steps done; the data are 10 n at step n."""
 
-    def build(*_):
-        raise AssertionError("no model should be built")
+    def run(start, total, per_epoch, callbacks, step=lambda batch: {"x": batch["n"], "y": 1.0}):
+        data = tf.data.Dataset.counter(start).map(lambda n: {"n": 10.0 * tf.cast(n, "float32")})
+        update = CompiledStep(tf.distribute.get_strategy(), step)
+        return run_steps(keras.Model(), update, iter(data), callbacks, start, total, per_epoch)
 
-    monkeypatch.setattr(loop, "build_lggan", build)
-
-
-def test_more_images_in_a_batch_than_there_are(plain, tmp_path, cheap):
-    config = Config.from_flat(plain | TOWN | {"global_batch_size": 7}).check()
-    with pytest.raises(UserError, match="6 training samples, fewer than one batch"):
-        train(config, RunFolder(tmp_path / "a"), print)
-    assert not (tmp_path / "a").exists()
+    return run
 
 
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        ({"filters": 8}, "--filters=4, not 8; give the same flags to continue it"),
-        ({"epochs": 9}, "--epochs=1, not 9"),
-        ({"generator_learning_rate": 1.0}, "--generator_learning_rate=0.002, not 1.0"),
-    ],
-)
-def test_a_run_goes_on_with_its_own_settings_alone(plain, tmp_path, classes, changed, words):
-    folder = RunFolder(tmp_path / "a")
-    folder.create(Config.from_flat(plain | TOWN), classes)
-    with pytest.raises(UserError) as caught:
-        loop._open_run(Config.from_flat(plain | TOWN | changed), folder, classes)
-    assert words in str(caught.value) and str(folder.path) in str(caught.value)
-    harmless = {"log_every": 99, "max_train_minutes": 5.0, "keep": 9, "strategy": "one"}
-    loop._open_run(Config.from_flat(plain | TOWN | harmless), folder, classes)
+def test_hooks_of_whole_epochs_and_of_a_started_one(go):
+    recorder = Recorder()
+    assert go(1, 5, 3, [recorder]) == 5
+    assert recorder.calls == [
+        "begin", ("epoch", 0), ("step", 1), ("done", 1, 1), ("step", 2), ("done", 2, 1),
+        ("epoch end", 0, {"x": 15.0, "y": 1.0}), ("epoch", 1), ("step", 3), ("done", 3, 1),
+        ("step", 4), ("done", 4, 1), ("epoch end", 1, {"x": 35.0, "y": 1.0}), "end",
+    ]  # fmt: skip
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_its_batch(plain, tmp_path):
-    """Before the next checkpoint, so the last one is from when all was well."""
-    config = Config.from_flat(plain | TOWN | {"lambda_tv": 3e38}).check()
-    folder = RunFolder(tmp_path / "a")
-    with pytest.raises(UserError) as caught:
-        train(config, folder, lambda line: None)
-    assert re.search(
-        r"the loss term tv is inf by step 1 \(its batch: train_0000\d, train_0000\d\)",
-        str(caught.value),
-    )
-    assert not folder.checkpoints.exists() or not list(folder.checkpoints.iterdir())
+def test_a_callback_stops_the_run(go):
+    recorder = Recorder(stop_after=3)
+    assert go(0, 9, 3, [recorder]) == 4
+    assert recorder.calls[-3:] == [("step", 3), ("done", 3, 1), "end"]
+    assert go(9, 9, 3, [recorder]) == 9
 
 
-def test_the_limit_of_wall_time(plain, tmp_path):
-    """So short that no step is made: nothing is saved, and the run can be started again."""
-    config = Config.from_flat(plain | TOWN | {"max_train_minutes": 1e-9}).check()
-    folder, lines = RunFolder(tmp_path / "a"), []
-    assert train(config, folder, lines.append) == 0
-    assert lines[-1].startswith("done: 0 of 6 steps")
-    assert not list(folder.checkpoints.glob("*"))
+def test_kerass_own_callbacks(go, tmp_path):
+    history = keras.callbacks.History()
+    go(0, 4, 2, [history, keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))])
+    assert history.history == {"x": [5.0, 25.0], "y": [1.0, 1.0]}
+    assert (tmp_path / "log.csv").read_text().startswith("epoch,x,y")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0s"), (59.9, "59s"), (60, "1m 00s"), (185, "3m 05s"), (3720, "1h 02m"), (-5, "0s")],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
+def test_nothing_is_saved_when_something_was_raised(go):
+    def step(batch):
+        with tf.control_dependencies([tf.debugging.assert_less(batch["n"], 20.0)]):
+            return {"x": tf.identity(batch["n"])}
+
+    recorder = Recorder()
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        go(0, 9, 3, [recorder], step)
+    assert "end" not in recorder.calls
 
 
-def test_a_line_of_progress(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    lines = []
-    progress = Progress(10, 110, 4, 2.0, lines.append)
-    now[0] = 105.0
-    assert progress.report(20, 1, 3, {"class": 0.12345, "g_total": 12.0}) == 8.0
-    # 90 steps of half a second each; the limit of 115 s is further away.
-    assert lines == ["step 20/110 epoch 1/3 | class 0.123 g_total 12 | 8.0 images/s, 45s left"]
-    now[0] = 219.0
-    assert not progress.out_of_time
-    progress.report(21, 1, 3, {})
-    assert lines[1].endswith("| 0.0 images/s, 1s left")
-    now[0] = 220.0
-    assert progress.out_of_time
+def test_the_time_that_a_step_waits_for_data():
+    def slow(n):
+        tf.py_function(lambda: __import__("time").sleep(0.2), [], [])
+        return tf.ensure_shape(n, ())
 
-
-def test_the_first_step_tells_no_speed(monkeypatch):
-    """It holds the making of the graph: a time left of many hours frightens for nothing."""
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    lines = []
-    progress = Progress(10, 110, 4, 0, lines.append)
-    now[0] = 25.0
-    assert progress.report(11, 1, 3, {"g_total": 12.0}) is None
-    assert lines == [
-        "step 11/110 epoch 1/3 | g_total 12 | 25s for the first step, which builds the graph"
-    ]
-    now[0] = 26.0
-    assert progress.report(12, 1, 3, {}) == 4.0
-
-
-def test_pixels_and_grids():
-    shades = to_pixels(np.array([-1.5, -1.0, -0.001, 0.001, 1.0, 9.0], "float32"))
-    assert shades.tolist() == [0, 0, 127, 128, 255, 255]
-    black, grey = np.zeros((2, 3, 3), "uint8"), np.full((2, 3, 3), 9, "uint8")
-    grid = picture_grid([[black, grey], [grey, black]])
-    assert grid.shape == (6, 8, 3)
-    assert grid[:2, :3].max() == 0 and grid[:2, 5:].min() == grid[4:, :3].max() == 9
-    assert (grid[2:4] == 255).all() and (grid[:, 3:5] == 255).all()
-
-
-def test_imported_weights_may_be_trained_with_other_settings_but_in_no_other_networks(
-    plain, tmp_path, classes
-):
-    folder = RunFolder(tmp_path / "a")
-    folder.create(Config.from_flat(plain | TOWN), classes)
-    other = {"epochs": 9, "data_dir": "d", "lambda_tv": 1.0, "seed": 4}
-    loop._open_run(Config.from_flat(plain | TOWN | other), folder, classes, is_start=True)
-    with pytest.raises(UserError, match="--latent_stride=32, not 64"):
-        changed = Config.from_flat(plain | TOWN | {"latent_stride": 64})
-        loop._open_run(changed, folder, classes, is_start=True)
+    data = tf.data.Dataset.counter().map(lambda n: {"n": slow(n)})
+    update = CompiledStep(tf.distribute.get_strategy(), lambda batch: {"x": batch["n"]})
+    iterator = iter(data)
+    update(iterator)
+    logs = update(iterator)
+    assert 0.19 < float(logs.waited) < 30
+    np.testing.assert_allclose(logs["x"], 1.0)

@@ -1,0 +1,1 @@
+"""What happens around the steps of a run, one idea per file; `build.py` puts them together."""

@@ -1,0 +1,135 @@
+"""Keeps what is not finite out of the networks, and remembers where it came up first.
+
+A step is checked on the device; nobody waits for the result. From the first step on that is not
+finite no update is made any more, so whoever looks later, when it costs nothing, finds the
+networks and the optimizers as they were, the number of that step and the name of the term.
+"""
+
+import math
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from lggan_tf.training.conditional_update import apply_if
+
+
+class Failure(NamedTuple):
+    """The first step that was not finite.
+
+    Attributes:
+        step: its number, counted from 1.
+        culprit: name of the first term that was not finite; or "gradients of NETWORK" where all
+            terms were.
+        values: everything that was checked in that step up to there, by name; of gradients the
+            sum of their squares.
+        updated: networks whose update in that step came before, and was made.
+    """
+
+    step: int
+    culprit: str
+    values: dict[str, float]
+    updated: tuple[str, ...]
+
+
+class Guard:
+    """Checks the updates of a step; create it in the strategy's scope.
+
+    Args:
+        checked: network -> names of the loss terms that its update comes from, in the order of
+            the updates.
+    """
+
+    def __init__(self, checked: dict[str, tuple[str, ...]]):
+        self._names = {
+            network: (*terms, f"gradients of {network}") for network, terms in checked.items()
+        }
+        self._step = _variable(0, "int64", "step")
+        self._failed_at = _variable(0, "int64", "failed_at")
+        self._values = {
+            network: _variable([0.0] * len(names), "float32", f"values_{network}")
+            for network, names in self._names.items()
+        }
+
+    def start(self, step: int) -> None:
+        """Says how many steps are done."""
+        self._step.assign(step)
+        self._failed_at.assign(0)
+
+    def begin_step(self) -> None:
+        """To be called once a step, before its updates."""
+        self._step.assign_add(1)
+
+    def update(
+        self, network, optimizer, terms, gradients, variables, clip_norm=0.0
+    ) -> dict[str, tf.Tensor]:
+        """Makes an update if all of it is finite and nothing failed before.
+
+        Args:
+            network: whose update it is.
+            optimizer: a built Keras optimizer.
+            terms: this device's share of the loss terms.
+            gradients: from them, this device's share; None for variables without influence.
+            variables: the optimizer's, in the order of the gradients.
+            clip_norm: largest norm of the whole gradient; 0: any.
+
+        Returns:
+            This device's share of the metric `metric/gradient_norm_NETWORK`.
+        """
+        shares = [terms[name] for name in self._names[network][:-1]]
+        squared, scale = squared_norm(gradients), optimizer.scale_loss(tf.constant(1.0))
+        # A loss scale that is too large is no failure: it skips the update itself, and is lowered.
+        is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        checked = tf.zeros_like(squared) if is_scaled else squared
+        allowed = self._allows(network, tf.stack([*shares, checked]))
+        apply_if(allowed, optimizer, gradients, variables, clip_norm)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return {f"metric/gradient_norm_{network}": tf.sqrt(squared) / scale / replicas}
+
+    def _allows(self, network, shares):
+        """Whether to make an update whose checked values are the sum of these over devices."""
+        values = _sum_over_replicas(shares)
+        is_first = tf.equal(self._failed_at, 0)
+        self._values[network].assign(tf.where(is_first, values, self._values[network]))
+        is_finite = tf.reduce_all(tf.math.is_finite(values))
+        failed = tf.where(is_first & ~is_finite, self._step, self._failed_at)
+        self._failed_at.assign(failed)
+        return tf.equal(failed, 0)
+
+    def failure(self) -> Failure | None:
+        """What has failed so far. Waits for the device."""
+        step = int(self._failed_at.numpy())
+        if not step:
+            return None
+        found: dict[str, float] = {}
+        updated: list[str] = []
+        for network, names in self._names.items():
+            found |= dict(zip(names, map(float, self._values[network].numpy()), strict=True))
+            wrong = [name for name in names if not math.isfinite(found[name])]
+            if wrong:
+                return Failure(step, wrong[0], found, tuple(updated))
+            updated.append(network)
+        raise AssertionError("a failure without a culprit")
+
+
+def squared_norm(gradients) -> tf.Tensor:
+    """Sum of the squares of all gradients; not finite if one of them is not."""
+    return tf.add_n(
+        [tf.reduce_sum(tf.square(tf.cast(g, "float32"))) for g in gradients if g is not None]
+    )
+
+
+def _variable(value, dtype, name):
+    return tf.Variable(
+        value,
+        trainable=False,
+        dtype=dtype,
+        name=f"guard_{name}",
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
+
+
+def _sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return value
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)

@@ -1,0 +1,188 @@
+"""A run from its folder to its last step: data, devices, model, checkpoints, loop.
+
+The data order is a function of seed and step, so a run that was stopped goes on where its last
+checkpoint was.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from lggan_tf.config import Config
+from lggan_tf.data.pipeline import steps_per_epoch, training_batches
+from lggan_tf.data.user_errors import raised_as_user_error
+from lggan_tf.errors import UserError
+from lggan_tf.runs.build import build_source, build_transform
+from lggan_tf.runs.checkpoints import Checkpoints
+from lggan_tf.runs.class_balance import build_class_balance
+from lggan_tf.runs.folder import RunFolder, write_atomically
+from lggan_tf.training.build import build_lggan
+from lggan_tf.training.callbacks.build import Run, build_callbacks
+from lggan_tf.training.callbacks.sample_grid import SampleGrid
+from lggan_tf.training.callbacks.stop_on_signals import StopOnSignals
+from lggan_tf.training.compiled_step import CompiledStep
+from lggan_tf.training.loop import run_steps
+from lggan_tf.training.strategy import build_strategy, is_chief, worker_count
+
+# What a continued run may change: how long it goes on and what it reports, not what it computes.
+CHANGEABLE = (
+    "max_train_minutes",
+    "log_every",
+    "sample_every",
+    "checkpoint_every",
+    "keep",
+    "strategy",
+    "cache",
+    "profile_steps",
+)
+
+
+def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print) -> int:
+    """Trains a run from its start, or from its last checkpoint if the folder holds one.
+
+    Args:
+        config: checked settings.
+        folder: the run's folder.
+        say: where lines for the user go.
+
+    Returns:
+        The number of steps done in all.
+
+    Raises:
+        UserError: data, settings, folder or weights do not fit; a loss is not finite.
+        KeyboardInterrupt: a signal came; the run was saved.
+    """
+    train_config = config.train
+    strategy = build_strategy(train_config)
+    chief, workers = is_chief(strategy), worker_count(strategy)
+    if not chief:
+        say = _silent
+    source, held_out = build_source(config, "train"), build_source(config, "val")
+    per_epoch = steps_per_epoch(source, train_config.global_batch_size)
+    total = per_epoch * (train_config.epochs + train_config.decay_epochs)
+    with raised_as_user_error():
+        grid = SampleGrid(held_out, build_transform(config, source.classes, training=False))
+        balance = build_class_balance(config, folder, source, say, chief)
+    with strategy.scope():
+        model = build_lggan(config, source.classes, per_epoch, balance and balance.weights)
+        step = tf.Variable(0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+    checkpoints = Checkpoints(folder, model, step, train_config.keep)
+    start = _open_or_continue(config, folder, source.classes, checkpoints, say, chief)
+    if workers > 1:
+        _check_agreement(strategy, folder, start)
+    say(_summary(model, source, strategy, total))
+
+    batches = training_batches(
+        source,
+        build_transform(config, source.classes, training=True),
+        train_config.global_batch_size,
+        train_config.seed,
+        start,
+        balance and balance.probabilities,
+    )
+    distributed = strategy.num_replicas_in_sync > 1
+    iterator = iter(strategy.experimental_distribute_dataset(batches) if distributed else batches)
+    with raised_as_user_error(), StopOnSignals() as signals:
+        run = Run(
+            config,
+            folder,
+            source,
+            balance,
+            grid,
+            checkpoints,
+            step,
+            per_epoch,
+            total,
+            signals,
+            say,
+            chief,
+        )
+        update, callbacks = (
+            CompiledStep(strategy, model.step, train_config.jit_compile),
+            build_callbacks(run),
+        )
+        done = run_steps(
+            model,
+            update,
+            iterator,
+            callbacks,
+            start,
+            total,
+            per_epoch,
+            train_config.steps_per_execution,
+            workers,
+        )
+    if signals.received:
+        say(f"stopped by a signal at step {done}; the same command goes on from there")
+        raise KeyboardInterrupt
+    say(
+        f"done: {done} of {total} steps; pictures in {folder.samples}, TensorBoard logs in "
+        f"{folder.logs}"
+    )
+    return done
+
+
+def _silent(line: str) -> None:
+    """What workers other than the chief say."""
+
+
+def _open_or_continue(config, folder, classes, checkpoints, say, is_chief) -> int:
+    """Starts a run or takes it up again; returns the number of steps done.
+
+    Only the chief writes.
+    """
+    missing, start = checkpoints.missing, 0
+    if is_chief or folder.exists:
+        _open_run(config, folder, classes, is_start=bool(missing))
+    if checkpoints.latest:
+        start = checkpoints.restore()
+        if missing:
+            if is_chief:
+                write_atomically(folder.config_file, config.to_json())
+            say(f"starting from the weights in {folder.path}; new are {', '.join(missing)}")
+        else:
+            say(f"continuing {folder.path} from step {start}")
+    return start
+
+
+def _open_run(config: Config, folder: RunFolder, classes, is_start: bool = False) -> None:
+    """Starts a run, or makes sure that the one in the folder is the same.
+
+    Imported weights that have not trained a step yet (`is_start`) may be trained with other data
+    and losses than the import supposed, but not in other networks.
+    """
+    if not folder.exists:
+        folder.create(config, classes)
+        return
+    before, now = folder.read_config().to_flat(), config.to_flat()
+    own = vars(config.model) if is_start else now
+    for name, value in now.items():
+        if name in own and name not in CHANGEABLE and before[name] != value:
+            raise UserError(
+                f"{folder.path} holds a run with --{name}={before[name]}, not {value}; give the "
+                f"same flags to "
+                "continue it, or another --run_dir"
+            )
+
+
+def _check_agreement(strategy, folder: RunFolder, start: int) -> None:
+    """All workers have to start at one step, which they read from a folder that they share."""
+    own = strategy.run(lambda value: value, (tf.constant(start, "int64"),))
+    total = int(strategy.reduce(tf.distribute.ReduceOp.SUM, own, None))
+    if total != start * strategy.num_replicas_in_sync:
+        raise UserError(
+            f"this worker found step {start} in {folder.path} and another worker another step; "
+            "--run_dir must be a folder that all hosts share"
+        )
+
+
+def _summary(model, source, strategy, total) -> str:
+    g, d = (
+        model.generator.count_params(),
+        sum(d.count_params() for d in model.discriminators.values()),
+    )
+    return (
+        f"{len(source)} samples, {model.generator.num_classes} classes; "
+        f"G {g / 1e6:.2f} M and D {d / 1e6:.2f} M parameters; "
+        f"{strategy.num_replicas_in_sync} device(s); {total} steps"
+    )

@@ -1,0 +1,216 @@
+"""Clipping and loss scale over two devices; accumulation; steps in one call."""
+
+import json
+
+import child_process
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lggan_tf.config import Config
+from lggan_tf.errors import UserError
+from lggan_tf.training.accumulation import accumulate, split
+from lggan_tf.training.compiled_step import CompiledStep
+from lggan_tf.training.strategy import build_strategy
+from lggan_tf.training.update import apply_gradients, with_loss_scale
+
+# Two devices with the gradients g and 3 g of two variables.
+SCRIPT = """
+import json
+import keras, numpy as np
+from lggan_tf.training.update import apply_gradients, with_loss_scale
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def run(clip_norm, scaled, overflows):
+    with strategy.scope():
+        variables = [keras.Variable([1.0, 1.0]), keras.Variable(1.0)]
+        optimizer = keras.optimizers.SGD(1.0)
+        if scaled:
+            optimizer = with_loss_scale(optimizer)
+            optimizer.initial_scale = 16.0
+        optimizer.build(variables)
+
+    def step(overflows):
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        factor = 1.0 + 2.0 * tf.cast(number, "float32")
+        loss = optimizer.scale_loss(factor)
+        loss = tf.where(overflows & (number == 1), np.inf, loss)
+        gradients = [loss * tf.constant([0.25, 0.5]), loss * tf.constant(0.5)]
+        apply_gradients(optimizer, gradients, variables, clip_norm)
+
+    update = tf.function(lambda flag: strategy.run(step, (flag,)))
+    found = []
+    for flag in overflows:
+        update(tf.constant(flag))
+        local = [strategy.experimental_local_results(v.value) for v in variables]
+        values = [[np.asarray(v).tolist() for v in copies] for copies in local]
+        scale = ([float(v) for v in strategy.experimental_local_results(
+            optimizer.dynamic_scale.value)] if scaled else None)
+        found.append((values, scale))
+    return found
+
+
+print(json.dumps([run(0.0, False, [False]), run(1.5, False, [False]),
+                  run(0.0, True, [False, True, False]), run(1.5, True, [False])]))
+"""
+
+
+def test_two_devices_agree_on_clip_and_overflow():
+    script = child_process.LOGICAL_CPUS + SCRIPT
+    out = child_process.run("-W", "ignore", "-c", script, 2)
+    plain, clipped, scaled, both = json.loads(out.splitlines()[-1])
+    # The sum is 4 (0.25, 0.5 | 0.5), of norm 3: clipped to 1.5, 2 (0.25, 0.5 | 0.5).
+    whole, half = [[[0.0, -1.0]] * 2, [-1.0] * 2], [[[0.5, 0.0]] * 2, [0.0] * 2]
+    assert plain == [[whole, None]] and clipped == [[half, None]]
+    assert both == [[half, [16.0, 16.0]]]
+    first, overflow, last = scaled
+    assert first == [whole, [16.0, 16.0]]
+    # One device alone overflowed: both keep their weights and lower the scale.
+    assert overflow == [whole, [8.0, 8.0]]
+    assert last == [[[[-1.0, -3.0]] * 2, [-3.0] * 2], [8.0, 8.0]]
+
+
+def test_a_variable_without_a_gradient_stays():
+    variables = [keras.Variable(1.0), keras.Variable(1.0)]
+    optimizer = keras.optimizers.SGD(1.0)
+    optimizer.build(variables)
+    with pytest.warns(UserWarning, match="Gradients do not exist"):
+        apply_gradients(optimizer, [tf.constant(2.0), None], variables, 1.0)
+    assert [float(v) for v in variables] == [0.0, 1.0]
+
+
+def test_the_loss_scale_is_put_on_once():
+    scaled = with_loss_scale(keras.optimizers.SGD())
+    assert isinstance(scaled, keras.optimizers.LossScaleOptimizer)
+    assert with_loss_scale(scaled) is scaled
+
+
+def test_a_batch_in_parts():
+    batch = {"a": tf.range(6), "b": tf.reshape(tf.range(12), (6, 2))}
+    parts = split(batch, 3)
+    assert [part["a"].numpy().tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
+    assert parts[2]["b"].numpy().tolist() == [[8, 9], [10, 11]]
+    with pytest.raises(ValueError, match="6 images cannot be shared evenly by 4"):
+        split(batch, 4)
+    firsts = []
+
+    def gradients_of(part, is_first):
+        firsts.append(is_first)
+        return {"t": tf.reduce_sum(part["a"])}, [part["a"], None]
+
+    terms, gradients = accumulate(parts, gradients_of)
+    assert firsts == [True, False, False] and int(terms["t"]) == 15
+    assert gradients[0].numpy().tolist() == [6, 9] and gradients[1] is None
+
+
+@pytest.mark.parametrize("order", ["discriminator_first", "generator_first"])
+def test_accumulated_parts_update_as_the_whole(plain, make_model, random_batch, classes, order):
+    """No batch norm; spectral vectors move once; classes are not spread evenly over the images."""
+    settings = plain | {
+        "update_order": order, "discriminator": "multiscale", "global_batch_size": 4,
+        "lambda_tv": 1e-6, "lambda_l1": 1.0,
+    }  # fmt: skip
+    found = []
+    for parts in (1, 2):
+        keras.backend.clear_session()
+        config, model = make_model(settings)
+        batch = dict(random_batch(config, classes, 4))
+        labels = np.array(batch["labels"])
+        labels[2:] = 1
+        batch["labels"] = tf.constant(labels)
+        rates = [keras.optimizers.SGD(0.05) for _ in range(2)]
+        model.compile(*rates, model.objective, accumulate_steps=parts, clip_norm=1.0)
+        start = [np.array(v) for v in model.variables]
+        terms = tf.function(model.step)(batch)
+        found.append((terms, start, [np.array(v) for v in model.variables]))
+    (one, start, whole), (two, start_two, parted) = found
+    for a, b in zip(start, start_two, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert max(np.abs(a - b).max() for a, b in zip(start, whole, strict=True)) > 1e-3
+    for variable, a, b in zip(model.variables, whole, parted, strict=True):
+        np.testing.assert_allclose(b, a, atol=1e-5, rtol=1e-5, err_msg=variable.path)
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        assert float(two[name]) == pytest.approx(float(value), rel=1e-4, abs=1e-6), name
+    # Both survive a round trip through the saved configuration.
+    saved = model.get_compile_config()
+    assert (saved["accumulate_steps"], saved["clip_norm"]) == (2, 1.0)
+
+
+@pytest.mark.slow
+def test_float16_steps_with_a_scale(plain, classes, random_batch):
+    from lggan_tf.training.build import build_lggan
+
+    config = Config.from_flat(plain | {"precision": "mixed_float16"}).check()
+    model = build_lggan(config, classes, 10)
+    optimizers = model.generator_optimizer, model.discriminator_optimizer
+    assert all(isinstance(o, keras.optimizers.LossScaleOptimizer) for o in optimizers)
+    before = [np.array(v) for v in model.variables]
+    step, batch = tf.function(model.step), random_batch(config, classes)
+    for _ in range(12):  # the scale falls until nothing overflows
+        terms = step(batch)
+    assert all(np.isfinite(float(value)) for value in terms.values())
+    assert all(int(o.iterations) > 0 for o in optimizers)
+    after = [np.array(v) for v in model.variables]
+    assert all(np.isfinite(v).all() for v in after)
+    assert max(np.abs(a - b).max() for a, b in zip(before, after, strict=True)) > 1e-4
+
+
+def test_several_steps_in_a_call():
+    total = tf.Variable(0.0)
+
+    def step(batch):
+        total.assign(total * 2.0 + batch["x"])
+        return {"x": batch["x"], "total": tf.identity(total)}
+
+    results = []
+    for size in (1, 3):
+        total.assign(0.0)
+        data = tf.data.Dataset.counter().map(lambda n: {"x": tf.cast(n, "float32")})
+        update, iterator = CompiledStep(tf.distribute.get_strategy(), step), iter(data)
+        calls = [3, 3, 1] if size == 3 else [1] * 7
+        logs = [update(iterator, count) for count in calls]
+        results.append((dict(sum(logs[1:], logs[0])), float(total)))
+    assert results[0] == results[1] and results[0][0]["x"] == 3.0
+
+
+CONFIG = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "words"),
+    [
+        ({"strategy": "multi_worker"}, "", "needs the environment variable TF_CONFIG"),
+        ({}, "{", "TF_CONFIG={ does not name the hosts"),
+        ({}, json.dumps(CONFIG), "does not name the hosts .*KeyError: 'task'"),
+        ({}, json.dumps(CONFIG | {"task": {"type": "worker", "index": 2}}), "should look like"),
+        ({"strategy": "one", "global_batch_size": 6, "accumulate_steps": 4}, "",
+         "--global_batch_size=6 cannot be shared evenly by 1 device in --accumulate_steps=4 parts; "
+         "make it a multiple of 4"),
+        ({"strategy": "tpu"}, "", "--strategy=tpu: no TPU was found .* TPU_NAME"),
+    ],
+)  # fmt: skip
+def test_devices_that_there_are_not(monkeypatch, settings, environment, words):
+    monkeypatch.setenv("TF_CONFIG", environment)
+    config = Config.from_flat({"lambda_perceptual": 0.0} | settings).check()
+    with pytest.raises(UserError, match=words):
+        build_strategy(config.train)
+
+
+def test_devices_that_cannot_share():
+    script = child_process.LOGICAL_CPUS + (
+        "from lggan_tf.config import TrainConfig\n"
+        "from lggan_tf.errors import UserError\n"
+        "from lggan_tf.training.strategy import build_strategy\n"
+        "for own in ({'global_batch_size': 5}, {'jit_compile': True}):\n"
+        "    try:\n"
+        "        build_strategy(TrainConfig(strategy='mirrored', **own))\n"
+        "    except UserError as error:\n"
+        "        print(error)\n"
+    )
+    uneven, compiled = child_process.run("-c", script, 2).splitlines()[-2:]
+    assert uneven.startswith("--global_batch_size=5 cannot be shared evenly by 2 devices; make it")
+    assert compiled.startswith("--jit_compile does not work on 2 CPU devices")
