@@ -66,6 +66,8 @@ class SPADE(keras.layers.Layer):
         initializer: "normal" or "xavier".
     """
 
+    folded = False
+
     def __init__(self, filters: int, hidden: int = 128, initializer: str = "xavier", **kwargs):
         super().__init__(**kwargs)
         self.filters, self.hidden, self.initializer = filters, hidden, initializer
@@ -93,7 +95,12 @@ class SPADE(keras.layers.Layer):
 
         Returns:
             `[B,h,w,filters]`.
+
+        Raises:
+            ValueError: `training` after `fold`.
         """
+        if self.folded and training:
+            raise ValueError("the layer was folded, so it cannot be trained any more")
         if windows is None:
             scale, offset = self._modulation(semantic)
         else:
@@ -102,12 +109,34 @@ class SPADE(keras.layers.Layer):
                 lambda: self._modulation_by_windows(windows, tf.shape(semantic)),
                 lambda: self._modulation(semantic),
             )
-        return self.norm(inputs, training=training) * scale + offset
+        normalised = inputs if self.folded else self.norm(inputs, training=training)
+        return normalised * scale + offset
+
+    def fold(self) -> None:
+        """For inference alone: the norm becomes part of the convolutions behind it.
+
+        With mean m, variance v and a = 1 / sqrt(v + epsilon), norm(x) * (1 + gamma) + beta is
+        x * a (1 + gamma) + (beta - m a (1 + gamma)), and both factors are convolutions as before.
+        """
+        if self.folded:
+            return
+        gain = tf.math.rsqrt(self.norm.moving_variance + self.norm.epsilon)
+        kernel, bias = self.gamma.kernel * gain, (1.0 + self.gamma.bias) * gain
+        mean = tf.convert_to_tensor(self.norm.moving_mean)
+        self.beta.kernel.assign(self.beta.kernel - kernel * mean)
+        self.beta.bias.assign(self.beta.bias - bias * mean)
+        self.gamma.kernel.assign(kernel)
+        self.gamma.bias.assign(bias)
+        self.folded = True
 
     def _modulation(self, semantic):
-        """1 + gamma and beta, `[B,h,w,filters]` each."""
+        """Factor and offset, 1 + gamma and beta, `[B,h,w,filters]` each."""
         hidden = tf.nn.relu(self.shared(semantic))
-        return 1.0 + self.gamma(hidden), self.beta(hidden)
+        return self._factor(self.gamma(hidden)), self.beta(hidden)
+
+    def _factor(self, gamma):
+        # The 1 is part of a folded bias: added apart it would cost digits of a small gain.
+        return gamma if self.folded else 1.0 + gamma
 
     def _modulation_by_windows(self, windows, shape):
         dtype = self.compute_dtype
@@ -127,7 +156,7 @@ class SPADE(keras.layers.Layer):
         shape = tf.concat([shape[:-1], [self.filters]], 0)
         return tuple(
             tf.reshape(spread(windows.outer, tf.cast(part, dtype)), shape)
-            for part in (1.0 + table[:, : self.filters], table[:, self.filters :])
+            for part in (self._factor(table[:, : self.filters]), table[:, self.filters :])
         )
 
     def get_config(self):
@@ -195,6 +224,14 @@ class SPADEResnetBlock(keras.layers.Layer):
         x = self.convolution_0(x, training=training)
         x = tf.nn.leaky_relu(modulate(self.norm_1, x), LEAKY_SLOPE)
         return shortcut + self.convolution_1(x, training=training)
+
+    def fold(self) -> None:
+        """For inference alone: folds the norms and the spectral normalisation into kernels."""
+        layers = [self.norm_0, self.convolution_0, self.norm_1, self.convolution_1]
+        if self.learns_shortcut:
+            layers += [self.norm_s, self.convolution_s]
+        for layer in layers:
+            layer.fold()
 
     def get_config(self):
         """Constructor arguments."""

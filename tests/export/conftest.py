@@ -39,7 +39,7 @@ KINDS = {
 
 def make_run(path, kind, step):
     colours = ((0, 0, 0), (250, 0, 0), (0, 250, 0), (0, 0, 250))
-    classes = ClassTable(("sky", "road", "void", "tree"), colours, (2,))
+    classes = ClassTable(("sky", "road", "void", "tree"), colours, (2,), (255,))
     config = Config.from_flat(COMMON | KINDS[kind]).check()
     prepare, generator, _ = build_networks(config, classes)
     rng = np.random.default_rng(0)
