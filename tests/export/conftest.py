@@ -48,6 +48,16 @@ def make_run(path, kind, step):
         deviation = 0.3 if len(variable.shape) < 3 else fan_in**-0.5
         value = rng.normal(0, deviation, variable.shape)
         variable.assign(1 + np.abs(value) if "variance" in variable.path else value)
+    if kind == "semantic":
+        # Random vectors are not those of the kernels: divided by a chance sigma near 0, a network
+        # would make much of any rounding.
+        for block in generator.global_generator.blocks:
+            for layer in (block.convolution_0, block.convolution_1):
+                for _ in range(5):
+                    layer.sigma(training=True)
+            if block.learns_shortcut:
+                for _ in range(5):
+                    block.convolution_s.sigma(training=True)
     folder = RunFolder(path)
     folder.create(config, classes)
     Checkpoints(folder, GeneratorOnly(generator), tf.Variable(step, dtype=tf.int64)).save()
