@@ -101,7 +101,16 @@ def _export_tflite(flag_values: flags.FlagValues, folder, name: str) -> None:
     target = Path(flag_values["tflite_dir"].value or folder.path / "tflite")
     file = target / f"{name}_{height}x{width}_{quantize}.tflite"
     print("converting, then drawing held-out maps with the file and the SavedModel ...", flush=True)
-    found = export_tflite(folder, file, quantize, height, width, flag_values["min_psnr"].value)
+    failure = None
+    # The converter and its runtime write lines that are not for the user, some of them as errors.
+    with quiet.stderr_held_back():
+        try:
+            bound = flag_values["min_psnr"].value
+            found = export_tflite(folder, file, quantize, height, width, bound)
+        except UserError as error:
+            failure = error
+    if failure:
+        raise failure
     print(
         f"exported {file}: {found.size / 1e6:.2f} MB, {found.psnr:.1f} dB and at most "
         f"{found.difference:.2g} from the SavedModel on {found.maps} held-out maps, "

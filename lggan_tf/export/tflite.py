@@ -10,6 +10,7 @@ import dataclasses
 import io
 import json
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,7 +132,10 @@ def _convert(saved: Path, quantize: str, config: Config, graph: DrawingGraph) ->
         }[quantize]
         # One-hot maps, say, are made in no other way than the builtin one.
         converter.target_spec.supported_ops = [exact, ops.TFLITE_BUILTINS]
-    return converter.convert()
+    with warnings.catch_warnings():
+        # It calibrates in the interpreter that TensorFlow will drop.
+        warnings.filterwarnings("ignore", r"\s*Warning. tf.lite.Interpreter is deprecated")
+        return converter.convert()
 
 
 def _samples(
