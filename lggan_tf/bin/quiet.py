@@ -42,7 +42,7 @@ def load_tensorflow(trains: bool = False) -> ModuleType:
 
         return tensorflow
     os.environ[_LEVEL] = "2"
-    with _stderr_held_back():
+    with stderr_held_back():
         import tensorflow
         from absl import logging as absl_logging
 
@@ -54,7 +54,7 @@ def load_tensorflow(trains: bool = False) -> ModuleType:
 
 
 @contextlib.contextmanager
-def _stderr_held_back() -> Iterator[None]:
+def stderr_held_back() -> Iterator[None]:
     """Keeps what is written to file descriptor 2; an exception lets it out, as it may say why."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:

@@ -97,7 +97,8 @@ class Prepare(keras.layers.Layer):
         values = tf.one_hot(tf.range(self.num_kept + 1), self.num_kept, dtype=self.compute_dtype)
         semantic = tf.one_hot(symbols, self.num_kept, dtype=self.compute_dtype)
         if self.edges:
-            edges = tf.cast(tf.not_equal(batch["edges"], 0), "int32")
+            # No comparison: the int16x8 form of TFLite has none.
+            edges = tf.cast(tf.cast(batch["edges"], "bool"), "int32")
             semantic = tf.concat([semantic, tf.cast(edges, semantic.dtype)[..., None]], axis=-1)
             symbols += (self.num_kept + 1) * edges
             values = tf.concat(

@@ -13,6 +13,7 @@ import tensorflow as tf
 from lggan_tf.config import Config
 from lggan_tf.data.classes import ClassTable, load_classes
 from lggan_tf.errors import UserError
+from lggan_tf.export.graph import DrawingGraph
 from lggan_tf.runs.folder import RunFolder
 from lggan_tf.runs.load import load_generator
 
@@ -34,57 +35,22 @@ class Drawing:
     classes: ClassTable
 
 
-def input_specs(prepare, classes: ClassTable) -> dict[str, tf.TensorSpec]:
-    """Inputs of the exported function; batch, height and width are free."""
-    maps, pictures = [None, None, None], [None, None, None, 3]
-    specs = {"labels": tf.TensorSpec(maps, tf.as_dtype(classes.label_dtype), "labels")}
-    if prepare.semantic_input == "colours":
-        specs["colours"] = tf.TensorSpec(pictures, tf.uint8, "colours")
-    elif prepare.edges:
-        specs["edges"] = tf.TensorSpec(maps, tf.uint8, "edges")
-    if "source" in prepare.conditions:
-        specs["source"] = tf.TensorSpec(pictures, tf.uint8, "source")
-    return specs
+def load_graph(folder: RunFolder, implementation: str | None = None) -> tuple[DrawingGraph, int]:
+    """A run's generator, folded (`Generator.fold`), as a graph, and the step of its checkpoint.
 
+    Args:
+        folder: of the run.
+        implementation: "auto" or "dense"; what the run's settings say if None.
 
-def to_pixels(image: tf.Tensor, wrap: bool = False) -> tf.Tensor:
-    """[-1, 1] float32 -> uint8, rounded and clipped.
-
-    With `wrap` as numpy's cast does it, and so the authors' cross-view code (spec, section 7, 9):
-    fractions are cut off, and what leaves [-1, 1] wraps around.
+    Raises:
+        UserError: no trained run.
     """
-    if wrap:
-        return tf.cast(tf.cast((image + 1.0) / 2.0 * 255.0, "int32"), "uint8")
-    return tf.cast(tf.clip_by_value(tf.round((image + 1.0) * 127.5), 0.0, 255.0), "uint8")
-
-
-def drawing_function(prepare, generator, classes: ClassTable, wrap_pixels: bool) -> Callable:
-    """The graph of `Drawing.draw`: checks, preparation, fused image, `to_pixels`."""
-
-    @tf.function(input_signature=[input_specs(prepare, classes)])
-    def draw(batch):
-        labels, multiple = batch["labels"], generator.side_multiple
-        largest = tf.reduce_max(tf.cast(labels, "int32"))
-        sides = tf.shape(labels)[1:]
-        checks = [
-            tf.debugging.Assert(
-                largest < classes.num_labels,
-                [
-                    f"labels must be below {classes.num_labels}, the number of ids, and one is",
-                    largest,
-                ],
-            ),
-            tf.debugging.Assert(
-                tf.reduce_all(sides % multiple == 0),
-                [f"height and width must be multiples of {multiple}, and they are", sides],
-            ),
-        ]
-        with tf.control_dependencies(checks):
-            prepared = prepare({name: tf.identity(value) for name, value in batch.items()})
-        image = tf.cast(generator(prepared, training=False)["image"], "float32")
-        return to_pixels(image, wrap_pixels)
-
-    return draw
+    prepare, generator, step = load_generator(folder)
+    generator.fold()
+    if implementation:
+        generator.implementation = implementation
+    wrap_pixels = folder.read_config().data.wrap_pixels
+    return DrawingGraph(prepare, generator, folder.read_classes(), wrap_pixels), int(step)
 
 
 def open_drawing(path: str | Path) -> Drawing:
@@ -96,11 +62,13 @@ def open_drawing(path: str | Path) -> Drawing:
     path = Path(path)
     folder = RunFolder(path)
     if folder.exists:
-        prepare, generator, _ = load_generator(folder)
-        classes, config = folder.read_classes(), folder.read_config()
-        draw = drawing_function(prepare, generator, classes, config.data.wrap_pixels)
-        names = input_specs(prepare, classes)
-        return Drawing(lambda batch: draw({name: batch[name] for name in names}), config, classes)
+        graph, _ = load_graph(folder)
+        draw = tf.function(graph.draw, input_signature=[graph.specs])
+        return Drawing(
+            lambda batch: draw({name: batch[name] for name in graph.specs})["image"],
+            folder.read_config(),
+            graph.classes,
+        )
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         versions = [
             p for p in path.iterdir() if p.name.isdecimal() and (p / "saved_model.pb").is_file()

@@ -1,5 +1,6 @@
 """SavedModels in TensorFlow Serving's layout NAME/VERSION."""
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -8,18 +9,31 @@ import keras
 import tensorflow as tf
 
 from lggan_tf.errors import UserError
-from lggan_tf.export.drawing import EXTRA, drawing_function, input_specs
+from lggan_tf.export.card import as_markdown, model_card
+from lggan_tf.export.drawing import EXTRA, load_graph
 from lggan_tf.runs.folder import RunFolder
-from lggan_tf.runs.load import load_generator
+
+
+def write_signatures(generator, signatures: dict, path: Path) -> None:
+    """Writes a SavedModel.
+
+    Args:
+        generator: holds the variables.
+        signatures: name -> function of a dict of tensors, and the dict of its `tf.TensorSpec`.
+        path: the new folder.
+    """
+    archive = keras.export.ExportArchive()
+    archive.track(generator)
+    for name, (function, specs) in signatures.items():
+        archive.add_endpoint(name, function, input_signature=[specs])
+    archive.write_out(str(path), verbose=False)
 
 
 def export_saved_model(folder: RunFolder, savedmodels_dir: Path, name: str) -> Path:
     """Exports a run's generator as the next version of `name`.
 
-    Pre- and post-processing are inside the graph.
-
-    Signature `serving_default`: uint8 (uint16 above 256 ids) `labels` `[B,H,W]` and, where the
-    model wants them, `edges`, `colours`, `source` -> uint8 `image` `[B,H,W,3]`.
+    Signatures: see `lggan_tf.export.graph`. Beside them, in `assets.extra`: `classes.json`,
+    `config.json` and the model card, `card.md` and `card.json`.
 
     Returns:
         The folder of the new version. It appears whole or not at all.
@@ -27,16 +41,8 @@ def export_saved_model(folder: RunFolder, savedmodels_dir: Path, name: str) -> P
     Raises:
         UserError: no trained run, or a folder that cannot be written.
     """
-    prepare, generator, step = load_generator(folder)
-    classes = folder.read_classes()
-    draw = drawing_function(prepare, generator, classes, folder.read_config().data.wrap_pixels)
-    archive = keras.export.ExportArchive()
-    archive.track(generator)
-    archive.add_endpoint(
-        "serving_default",
-        lambda batch: {"image": draw(batch)},
-        input_signature=[input_specs(prepare, classes)],
-    )
+    graph, step = load_graph(folder)
+    card = model_card(name, folder, graph, step)
     target = savedmodels_dir / name
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -46,12 +52,13 @@ def export_saved_model(folder: RunFolder, savedmodels_dir: Path, name: str) -> P
             f"cannot write {target} ({error.strerror}); choose another --savedmodels_dir"
         ) from error
     try:
-        archive.write_out(str(temporary / "model"), verbose=False)
+        write_signatures(graph.generator, graph.signatures, temporary / "model")
         extra = temporary / "model" / EXTRA
         extra.mkdir()
         shutil.copy(folder.config_file, extra)
         shutil.copy(folder.classes_file, extra)
-        (extra / "step.txt").write_text(f"{step}\n")
+        (extra / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        (extra / "card.md").write_text(as_markdown(card), encoding="utf-8")
         version = 1 + max((int(p.name) for p in target.iterdir() if p.name.isdecimal()), default=0)
         (temporary / "model").rename(target / str(version))
     except (OSError, tf.errors.OpError) as error:

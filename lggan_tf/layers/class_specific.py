@@ -103,7 +103,8 @@ class ClassSpecificConv2D(keras.layers.Layer):
             I_l `[B,H,W,filters]`; with a target also the sum over classes i of w_i times the mean
             of |I_{l,i} - M_m(i) * target| over pixels and channels, `[B]` in float32 or wider.
         """
-        labels = self._owners(labels)
+        # In the signature that Keras makes of a model everything is float.
+        labels = tf.cast(labels, "int32")
         given = (features, labels, target, target_masks, class_weights)
         if self.implementation != "auto":
             return self._dense(*given) if self.implementation == "dense" else self._sorted(*given)
@@ -115,7 +116,7 @@ class ClassSpecificConv2D(keras.layers.Layer):
         if limit >= 1 or self.kernel_size == 1:
             return self._sorted(*given)
         return tf.cond(
-            foreign_share(labels, self.num_classes, self.kernel_size) > limit,
+            foreign_share(self._owners(labels), self.num_classes, self.kernel_size) > limit,
             lambda: self._dense(*given),
             lambda: self._sorted(*given),
         )
@@ -127,14 +128,13 @@ class ClassSpecificConv2D(keras.layers.Layer):
 
     def class_images(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """All I_{l,i}, `[B,H,W,K,filters]`: for looking at them, and the dense implementation."""
-        labels = self._owners(labels)
+        # No comparisons: the int16x8 form of TFLite has none. Out of range is no class here, too.
+        masks = tf.one_hot(tf.cast(labels, "int32"), self.num_classes, dtype=features.dtype)
         kernels = tf.unstack(tf.cast(self.kernels, features.dtype))
         biases = tf.unstack(tf.cast(self.biases, features.dtype))
         images = []
         for i, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
-            # TFLite knows expand_dims, and of a new axis in brackets only some.
-            mask = tf.expand_dims(tf.cast(tf.equal(labels, i), features.dtype), -1)
-            masked = pad_images(features * mask, self.kernel_size // 2, "reflect")
+            masked = pad_images(features * masks[..., i : i + 1], self.kernel_size // 2, "reflect")
             images.append(self.activation(tf.nn.conv2d(masked, kernel, 1, "VALID") + bias))
         return tf.stack(images, axis=-2)
 
@@ -165,6 +165,7 @@ class ClassSpecificConv2D(keras.layers.Layer):
 
     def _sorted(self, features, labels, target, target_masks, class_weights):
         wide, narrow = _wide(features.dtype), features.dtype
+        labels = self._owners(labels)
 
         def widened(variable):  # rounded as for the dense convolutions
             return tf.cast(tf.cast(variable, narrow), wide)
@@ -183,8 +184,6 @@ class ClassSpecificConv2D(keras.layers.Layer):
         return merged, l1_of_images(pairs, tf.cast(target, wide), target_masks, class_weights)
 
     def _owners(self, labels):
-        # In the signature that Keras makes of a model everything is float.
-        labels = tf.cast(labels, "int32")
         is_class = (labels >= 0) & (labels < self.num_classes)
         return tf.where(is_class, labels, self.num_classes)
 

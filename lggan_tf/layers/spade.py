@@ -66,6 +66,8 @@ class SPADE(keras.layers.Layer):
         initializer: "normal" or "xavier".
     """
 
+    folded = False
+
     def __init__(self, filters: int, hidden: int = 128, initializer: str = "xavier", **kwargs):
         super().__init__(**kwargs)
         self.filters, self.hidden, self.initializer = filters, hidden, initializer
@@ -93,9 +95,14 @@ class SPADE(keras.layers.Layer):
 
         Returns:
             `[B,h,w,filters]`.
+
+        Raises:
+            ValueError: `training` after `fold`.
         """
+        if self.folded and training:
+            raise ValueError("the layer was folded, so it cannot be trained any more")
         takes_batch = self.norm.takes_batch(training)
-        weights = self._weights(folded=not takes_batch)
+        weights = self._weights(with_norm=not takes_batch)
         if takes_batch:
             inputs = self.norm(inputs, training=True)
         if windows is None:
@@ -106,16 +113,31 @@ class SPADE(keras.layers.Layer):
             lambda: self._modulate(inputs, semantic, weights),
         )
 
-    def _weights(self, folded):
+    def fold(self) -> None:
+        """For inference alone: the norm becomes part of the convolutions behind it, for good."""
+        if self.folded:
+            return
+        for convolution, (kernel, bias) in zip(
+            (self.gamma, self.beta), self._weights(with_norm=True), strict=True
+        ):
+            convolution.kernel.assign(kernel)
+            convolution.bias.assign(bias)
+        self.folded = True
+
+    def _weights(self, with_norm):
         """Kernels `[3,3,hidden,filters]` and biases of 1 + gamma and of beta.
 
-        With the norm's stored statistics `folded` in, they modulate x itself: one pass over the
-        weights instead of two over x.
+        `with_norm` they modulate x itself, as the norm's stored statistics are in them: one pass
+        over the weights instead of two over x. With mean m, variance v and a = 1 / sqrt(v + e),
+        norm(x) * (1 + gamma) + beta is x * a (1 + gamma) + (beta - m a (1 + gamma)).
         """
         dtype = self.variable_dtype
-        scale = tf.cast(self.gamma.kernel, dtype), 1.0 + tf.cast(self.gamma.bias, dtype)
+        scale = tf.cast(self.gamma.kernel, dtype), tf.cast(self.gamma.bias, dtype)
         offset = tf.cast(self.beta.kernel, dtype), tf.cast(self.beta.bias, dtype)
-        if folded:
+        if self.folded:
+            return scale, offset
+        scale = scale[0], 1.0 + scale[1]
+        if with_norm:
             factor, shift = self.norm.stored_affine()
             offset = tuple(o + s * shift for o, s in zip(offset, scale, strict=True))
             scale = tuple(s * factor for s in scale)
@@ -220,6 +242,14 @@ class SPADEResnetBlock(keras.layers.Layer):
         x = self.convolution_0(x, training=training)
         x = tf.nn.leaky_relu(modulate(self.norm_1, x), LEAKY_SLOPE)
         return shortcut + self.convolution_1(x, training=training)
+
+    def fold(self) -> None:
+        """For inference alone: folds the norms and the spectral normalisation into kernels."""
+        layers = [self.norm_0, self.convolution_0, self.norm_1, self.convolution_1]
+        if self.learns_shortcut:
+            layers += [self.norm_s, self.convolution_s]
+        for layer in layers:
+            layer.fold()
 
     def get_config(self):
         """Constructor arguments."""

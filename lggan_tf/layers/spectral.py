@@ -22,6 +22,8 @@ class SpectralConv2D(PaddedConv2D):
     the stored vectors serve. Arguments are those of `PaddedConv2D`.
     """
 
+    folded = False
+
     def build(self, input_shape):
         """Adds u `[filters]` and v `[kernel * kernel * in]`, which are state, not parameters."""
         super().build(input_shape)
@@ -48,7 +50,15 @@ class SpectralConv2D(PaddedConv2D):
         return tf.tensordot(v, tf.linalg.matvec(matrix, u), 1)
 
     def call(self, inputs, training=None):
-        """`[B,H,W,C] -> [B,H',W',filters]` as `PaddedConv2D`, by the normalised kernel."""
+        """`[B,H,W,C] -> [B,H',W',filters]` as `PaddedConv2D`, by the normalised kernel.
+
+        Raises:
+            ValueError: `training` after `fold`.
+        """
+        if self.folded:
+            if training:
+                raise ValueError("the layer was folded, so it cannot be trained any more")
+            return super().call(inputs)
         scale = 1.0 / self.sigma(bool(training))
         kernel = tf.cast(tf.cast(self.kernel, "float32") * scale, self.compute_dtype)
         padded = pad_images(inputs, self.pad, self.padding_mode)
@@ -56,6 +66,12 @@ class SpectralConv2D(PaddedConv2D):
         return (
             tf.nn.bias_add(outputs, tf.cast(self.bias, outputs.dtype)) if self.use_bias else outputs
         )
+
+    def fold(self) -> None:
+        """For inference alone: the kernel becomes W / sigma for good, and u and v rest."""
+        if not self.folded:
+            self.kernel.assign(self.kernel / self.sigma(False))
+            self.folded = True
 
     def save_own_variables(self, store):
         """Kernel, bias, u and v; Keras' convolution would save the first two alone."""

@@ -174,6 +174,14 @@ class Generator(keras.Model):
             outputs |= {"weight_local": half, "weight_global": half}
         return outputs | {"image": fuse(outputs)}
 
+    def fold(self) -> None:
+        """For inference alone: folds batch norms and spectral normalisation into kernels.
+
+        The result is the same but for rounding. Training afterwards raises a ValueError.
+        """
+        if self.uses_spade:
+            self.global_generator.fold()
+
     def _label_map(self, inputs) -> LabelMap | None:
         """The conditions by symbols, if labels are all that they tell."""
         if self.implementation == "dense" or self.conditions != ("semantic",):

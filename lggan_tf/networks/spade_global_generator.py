@@ -93,6 +93,11 @@ class SpadeGlobalGenerator(keras.Model):
             x = block(x, semantic, training=training, windows=windows[stride])
         return tf.tanh(self.to_image(tf.nn.leaky_relu(x, LEAKY_SLOPE)))
 
+    def fold(self) -> None:
+        """For inference alone: see `SPADEResnetBlock.fold`."""
+        for block in self.blocks:
+            block.fold()
+
     def get_config(self):
         """Constructor arguments."""
         own = {

@@ -7,14 +7,13 @@ import pytest
 import tensorflow as tf
 
 from lggan_tf.config import Config
-from lggan_tf.data.classes import ClassTable
+from lggan_tf.data.classes import ClassTable, builtin_classes
 from lggan_tf.runs.build import build_networks
 from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.folder import RunFolder
 from lggan_tf.runs.load import GeneratorOnly
 
 COMMON = {
-    "data_dir": "nowhere",
     "image_height": 32,
     "image_width": 32,
     "filters": 4,
@@ -26,6 +25,7 @@ KINDS = {
     # Sides are multiples of 4, and the panels' colours are the semantic input.
     "cross_view": {
         "dataset": "panels",
+        "data_dir": "nowhere",
         "semantic_input": "colours",
         "global_generator": "resnet",
         "residual_blocks_in": "encoder",
@@ -33,14 +33,25 @@ KINDS = {
         "lambda_class": 0.0,
     },
     # Sides are multiples of 16, batch norms have averages of their own, edges come beside labels.
-    "semantic": {"dataset": "folder", "latent_stride": 16, "edges": True},
+    "semantic": {"dataset": "folder", "data_dir": "nowhere", "latent_stride": 16, "edges": True},
+    # With data: the embedded town.
+    "town_semantic": {"dataset": "town_semantic", "latent_stride": 16},
+    "town_cross_view": {
+        "dataset": "town_cross_view",
+        "global_generator": "resnet",
+        "residual_blocks_in": "encoder",
+        "merge": "sum",
+        "lambda_class": 0.0,
+    },
 }
 
 
 def make_run(path, kind, step):
     colours = ((0, 0, 0), (250, 0, 0), (0, 250, 0), (0, 0, 250))
-    classes = ClassTable(("sky", "road", "void", "tree"), colours, (2,))
+    classes = ClassTable(("sky", "road", "void", "tree"), colours, (2,), (255,))
     config = Config.from_flat(COMMON | KINDS[kind]).check()
+    if config.data.dataset.startswith("town_"):
+        classes = builtin_classes("town")
     prepare, generator, _ = build_networks(config, classes)
     rng = np.random.default_rng(0)
     for variable in generator.variables:
@@ -48,6 +59,16 @@ def make_run(path, kind, step):
         deviation = 0.3 if len(variable.shape) < 3 else fan_in**-0.5
         value = rng.normal(0, deviation, variable.shape)
         variable.assign(1 + np.abs(value) if "variance" in variable.path else value)
+    if config.model.global_generator == "spade":
+        # Random vectors are not those of the kernels: divided by a chance sigma near 0, a network
+        # would make much of any rounding.
+        for block in generator.global_generator.blocks:
+            for layer in (block.convolution_0, block.convolution_1):
+                for _ in range(5):
+                    layer.sigma(training=True)
+            if block.learns_shortcut:
+                for _ in range(5):
+                    block.convolution_s.sigma(training=True)
     folder = RunFolder(path)
     folder.create(config, classes)
     Checkpoints(folder, GeneratorOnly(generator), tf.Variable(step, dtype=tf.int64)).save()

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from lggan_tf.config import Config
-from lggan_tf.export.drawing import open_drawing, to_pixels
+from lggan_tf.export.drawing import open_drawing
+from lggan_tf.export.graph import to_pixels
 from lggan_tf.export.saved_model import export_saved_model
 from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.folder import RunFolder

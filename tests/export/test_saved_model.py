@@ -13,6 +13,7 @@ from lggan_tf.export.saved_model import export_saved_model
 from lggan_tf.runs.folder import RunFolder
 
 KINDS = ["cross_view", pytest.param("semantic", marks=pytest.mark.slow)]
+EXPLAINED = {"image", "image_global", "image_local", "weight_global", "weight_local"}
 SIZES = [(1, 32, 32), (3, 48, 16), (1, 64, 64)]
 # TensorFlow alone: whoever serves the model has not installed this package.
 SERVE = """
@@ -20,11 +21,13 @@ import sys
 import numpy as np, tensorflow as tf
 
 model, batches, results = sys.argv[1:]
-draw = tf.saved_model.load(model).signatures["serving_default"]
+signatures = tf.saved_model.load(model).signatures
 found, given = {}, np.load(batches)
 for number in sorted({name.partition("/")[0] for name in given}):
     part = {n.partition("/")[2]: tf.constant(v) for n, v in given.items() if n[0] == number}
-    found[number] = draw(**part)["image"].numpy()
+    found[number] = signatures["serving_default"](**part)["image"].numpy()
+    for name, value in signatures["explain"](**part).items():
+        found[f"{number}/{name}"] = value.numpy()
 np.savez(results, **found)
 assert not any(name.startswith("lggan") for name in sys.modules)
 """
@@ -72,7 +75,14 @@ def test_a_new_process_draws_what_the_run_draws(runs, exported, random_input, ki
         drawn = drawing.draw(batch).numpy()
         assert np.abs(pixels.astype(int) - drawn.astype(int)).max() <= 1
         # And both are what the networks say, by the shortest way.
-        image = run.generator(run.prepare(batch), training=False)["image"].numpy()
+        outputs = run.generator(run.prepare(batch), training=False)
+        explained = {n.partition("/")[2] for n in served.files if n.startswith(f"{number}/")}
+        assert explained == EXPLAINED
+        for name in EXPLAINED:
+            found = served[f"{number}/{name}"]
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, outputs[name], atol=1e-5, rtol=0)
+        image = outputs["image"].numpy()
         plain = np.rint((np.clip(image, -1, 1) + 1) * 127.5)
         assert np.abs(drawn - plain).max() <= 1
         assert plain.std() > 10
@@ -88,13 +98,26 @@ def test_a_saved_model_opens_like_a_run(runs, exported, random_input, kind):
         assert np.abs(drawing.draw(batch).numpy() - expected).max() <= 1
         assert drawing.config == run.folder.read_config()
         assert drawing.classes == run.classes
-    assert (version / "assets.extra" / "step.txt").read_text() == "12\n"
     signature = tf.saved_model.load(str(version)).signatures["serving_default"]
     inputs = signature.structured_input_signature[1]
     assert {name: spec.dtype for name, spec in inputs.items()} == {
         name: value.dtype for name, value in batch.items()
     }
     assert list(signature.structured_outputs) == ["image"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_others_of_a_batch_do_not_matter(exported, random_input, kind):
+    """Not even where noise among them turns off what is computed once per window of labels."""
+    explain = tf.saved_model.load(str(exported(kind))).signatures["explain"]
+    batch = random_input(kind, 3, 32, 32)
+    batch["labels"] = tf.constant(np.indices((3, 32, 32))[2] // 16, "uint8")
+    alone = explain(**{name: value[:1] for name, value in batch.items()})
+    other = random_input(kind, 2, 32, 32, seed=1)
+    changed = {name: tf.concat([batch[name][:1], other[name]], 0) for name in batch}
+    for given in (batch, changed):
+        for name, value in explain(**given).items():
+            np.testing.assert_allclose(value[:1], alone[name], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,12 +131,38 @@ def test_the_graph_refuses_what_it_cannot_draw(runs, exported, random_input, kin
         draw(batch | {"labels": tf.constant(labels)})
     assert "labels must be below 4, the number of ids, and one is" in str(caught.value)
     multiple = {"cross_view": 4, "semantic": 16}[kind]
+    if multiple == 4:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must be at least 8, and they"):
+            draw(random_input(kind, 1, 4, 32))
+    picture = "source" if kind == "cross_view" else "edges"
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        draw(batch | {picture: random_input(kind, 2, 32, 64)[picture]})
+    assert f"{picture} must have the batch, height and width of labels" in str(caught.value)
     for height, width in ((32 + multiple // 2, 32), (32, 32 + multiple // 2)):
         with pytest.raises(tf.errors.InvalidArgumentError) as caught:
             draw(random_input(kind, 2, height, width))
         words = f"height and width must be multiples of {multiple}, and they are"
         assert words in str(caught.value) and f"[{height} {width}]" in str(caught.value)
     draw(batch)
+
+
+@pytest.mark.slow
+def test_saved_model_cli_runs_it(exported, random_input, tmp_path):
+    batch, version = random_input("cross_view", 2, 24, 32), exported("cross_view")
+    np.savez(tmp_path / "batch.npz", **batch)
+    program = "from tensorflow.python.tools.saved_model_cli import main; main()"
+    inputs = ";".join(f"{name}={tmp_path / 'batch.npz'}[{name}]" for name in batch)
+    options = ("--tag_set=serve", "--signature_def=serving_default", f"--outdir={tmp_path}")
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", f"--dir={version}", *options, f"--inputs={inputs}"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    expected = open_drawing(version).draw(batch)
+    np.testing.assert_array_equal(np.load(tmp_path / "image.npy"), expected)
 
 
 def test_versions_count_up_and_the_newest_is_opened(runs, tmp_path):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from lggan_tf.layers.class_specific import ClassSpecificConv2D
 
@@ -48,7 +49,7 @@ def test_saved_model(rng, exported, merge):
 def test_tflite_takes_the_dense_one(rng, exported, merge):
     layer, path = exported("dense", merge)
     content = tf.lite.TFLiteConverter.from_saved_model(str(path)).convert()
-    interpreter = tf.lite.Interpreter(model_content=content)
+    interpreter = Interpreter(model_content=content)
     features_place, labels_place = sorted(
         interpreter.get_input_details(), key=lambda place: place["dtype"] is np.int32
     )
