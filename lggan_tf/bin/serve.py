@@ -28,7 +28,7 @@ def define(flag_values: flags.FlagValues) -> None:
         ("queue_size", 128, 1, "Requests that may wait; more are refused with 429."),
         ("workers", 1, 1, "Calls of models at a time; each uses all cores."),
         ("max_request_bytes", 16 << 20, 1024, "Bytes of a request's body."),
-        ("max_batch_pixels", 1 << 17, 1, "Height x width x rows of a batch of several requests."),
+        ("max_batch_pixels", 1 << 16, 1, "Height x width x rows of a batch of several requests."),
         ("max_pixels", 1 << 20, 1, "Height x width x batch of a request."),
     ):
         flags.DEFINE_integer(name, default, text, flag_values=flag_values, lower_bound=lowest)

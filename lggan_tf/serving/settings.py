@@ -26,7 +26,7 @@ class Settings:
     queue_size: int = 128
     workers: int = 1
     max_bytes: int = 16 << 20
-    max_batch_pixels: int = 1 << 17
+    max_batch_pixels: int = 1 << 16
     max_pixels: int = 1 << 20
     request_timeout: float = 60.0
     client_timeout: float = 15.0

@@ -103,7 +103,7 @@ def test_a_name_in_another_script(start, save_painter, maps, png, tmp_path):
 
 def test_requests_share_a_batch_and_each_gets_its_own(start, png, pixels, colours):
     """Two sizes, one bad map among them: the good ones do not notice."""
-    served = start(max_batch_size=8, batch_timeout=0.2)
+    served = start(max_batch_size=16, batch_timeout=0.5)
     rng = np.random.default_rng(1)
     labels = [rng.integers(0, 4, (8, 8 + 4 * (n % 2)), "uint8") for n in range(12)]
     labels[5][0, 0] = 9
@@ -142,34 +142,52 @@ def test_a_batch_of_several_requests_keeps_to_the_limit_of_pixels(start, png):
     assert "lggan_batch_rows_count 2.0" in served.get("/metrics").text
 
 
-def test_a_full_queue_and_an_answer_that_takes_too_long(start, png, monkeypatch):
-    served = start(max_batch_size=1, queue_size=2, request_timeout=0.5)
+@pytest.fixture
+def gate(monkeypatch):
+    """While it is closed no model answers."""
     gate = threading.Event()
     call = loaded_model.Signature.__call__
 
     def held(self, inputs):
-        gate.wait(10)
+        gate.wait(30)
         return call(self, inputs)
 
     monkeypatch.setattr(loaded_model.Signature, "__call__", held)
+    yield gate
+    gate.set()
+
+
+def test_a_full_queue(start, png, gate):
+    served = start(max_batch_size=1, queue_size=2)
     body = png(np.zeros((8, 8)))
 
     async def send_all():
-        return await asyncio.gather(
-            *(served.send("POST", "/generate?model=painter", content=body) for _ in range(6))
-        )
+        sent = [
+            asyncio.ensure_future(served.send("POST", "/generate?model=painter", content=body))
+            for _ in range(6)
+        ]
+        while sum(answer.done() for answer in sent) < 3:
+            await asyncio.sleep(0.01)
+        gate.set()
+        return await asyncio.gather(*sent)
 
     answers = served.run(send_all())
-    assert sorted(a.status_code for a in answers) == [429, 429, 429, 504, 504, 504]
+    assert sorted(answer.status_code for answer in answers) == [200] * 3 + [429] * 3
     for answer in answers:
-        assert answer.headers["content-type"] == "application/json"
         if answer.status_code == 429:
+            assert answer.headers["content-type"] == "application/json"
             assert int(answer.headers["retry-after"]) >= 1
             assert "waiting already; try again in" in answer.json()["error"]
-        else:
-            assert answer.json()["error"] == "there was no answer within 0.5 s"
-    gate.set()
-    assert served.post("/generate?model=painter", content=body).status_code == 200
+
+
+def test_an_answer_that_takes_too_long(start, png, gate):
+    served = start(request_timeout=0.3)
+    body = png(np.zeros((8, 8)))
+    answer = served.post("/generate?model=painter", content=body)
+    assert answer.status_code == 504
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["error"] == "there was no answer within 0.3 s"
+    assert served.get("/healthz").status_code == 200
 
 
 def test_what_the_log_and_the_headers_say_of_a_request(server, png, caplog):
