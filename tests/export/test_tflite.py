@@ -165,7 +165,7 @@ def test_numbers_that_are_not_finite(tiny, monkeypatch):
         checked((draw, content, sample))
 
 
-def test_a_file_without_its_weights(tiny):
+def test_a_file_without_its_weights(tiny, tmp_path):
     """VAR_HANDLE stands for a variable outside the file; one that is assigned to stays such."""
     draw, _, sample = tiny
     module, spec = tf.Module(), tf.TensorSpec([1, 4, 4], tf.uint8, "labels")
@@ -174,7 +174,8 @@ def test_a_file_without_its_weights(tiny):
         lambda labels: {"image": module.total.assign_add(draw(labels)["image"])},
         input_signature=[spec],
     )
-    functions = [module.draw.get_concrete_function()]
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(functions, module)
+    path = str(tmp_path / "model")
+    tf.saved_model.save(module, path, signatures={"serving_default": module.draw})
+    converter = tf.lite.TFLiteConverter.from_saved_model(path)
     with pytest.raises(UserError, match="VAR_HANDLE operators, so its weights were left out"):
         checked((draw, converter.convert(), sample))
