@@ -376,6 +376,8 @@ class Config:
         for name, value in self.to_flat().items():
             if (name.startswith("lambda_") or name == "clip_norm") and value < 0:
                 raise UserError(f"--{name}={value:g} must not be negative")
+        if train.strategy == "tpu" and model.implementation != "dense":
+            raise UserError("--strategy=tpu needs --implementation=dense: TPUs want fixed shapes")
         if not 0 <= train.seed < 2**32:
             raise UserError(f"--seed={train.seed} must be between 0 and {2**32 - 1}")
         if train.epochs + train.decay_epochs < 1:

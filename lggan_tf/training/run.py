@@ -31,6 +31,7 @@ CHANGEABLE = (
     "checkpoint_every",
     "keep",
     "strategy",
+    "steps_per_execution",
     "cache",
 )
 

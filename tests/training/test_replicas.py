@@ -35,7 +35,7 @@ with strategy.scope():
     keras.utils.set_random_seed(0)
     model = LGGAN(*build_networks(config, table), config.train.update_order)
     make = {
-        "sgd": lambda rate: keras.optimizers.SGD(0.02, momentum=0.5),
+        "sgd": lambda rate: keras.optimizers.SGD(0.004, momentum=0.5),
         "adam": lambda rate: build_optimizer(config, rate, 10),
     }[optimizer]
     rates = config.train.generator_learning_rate, config.train.discriminator_learning_rate
