@@ -410,6 +410,8 @@ class Config:
         _ = self.profiled_steps
         if not 0 <= train.class_balance <= 1:
             raise UserError(f"--class_balance={train.class_balance:g} is not between 0 and 1")
+        if train.strategy == "tpu" and model.implementation != "dense":
+            raise UserError("--strategy=tpu needs --implementation=dense: TPUs want fixed shapes")
         if not 0 <= train.seed < 2**32:
             raise UserError(f"--seed={train.seed} must be between 0 and {2**32 - 1}")
         if train.epochs + train.decay_epochs < 1:

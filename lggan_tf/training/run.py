@@ -32,6 +32,7 @@ CHANGEABLE = (
     "checkpoint_every",
     "keep",
     "strategy",
+    "steps_per_execution",
     "cache",
     "profile_steps",
 )

@@ -30,6 +30,13 @@ REFUSED = {
         {"image_height": 254, "global_generator": "resnet"},
         "--image_height=254 is not a positive multiple of 4",
     ),
+    "a TPU with shapes that depend on labels": (
+        {"strategy": "tpu"},
+        "--strategy=tpu needs --implementation=dense",
+    ),
+    "no steps in a call": ({"steps_per_execution": 0}, "--steps_per_execution=0 must be at least"),
+    "no parts of a step": ({"accumulate_steps": 0}, "--accumulate_steps=0 must be at least 1"),
+    "a negative norm": ({"clip_norm": -1.0}, "--clip_norm=-1 must not be negative"),
     "no side": ({"image_height": 0}, "--image_height=0 is not a positive multiple of 32"),
     "one load side": (
         {"load_width": 286},

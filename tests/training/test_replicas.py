@@ -35,7 +35,7 @@ with strategy.scope():
     keras.utils.set_random_seed(0)
     model = LGGAN(*build_networks(config, table), config.train.update_order)
     make = {
-        "sgd": lambda rate: keras.optimizers.SGD(0.02, momentum=0.5),
+        "sgd": lambda rate: keras.optimizers.SGD(0.002, momentum=0.5),
         "adam": lambda rate: build_optimizer(config, rate, 10),
     }[optimizer]
     rates = config.train.generator_learning_rate, config.train.discriminator_learning_rate
@@ -121,22 +121,32 @@ def trained(tmp_path_factory):
     return train
 
 
-def apart(one, two, prefix):
+@pytest.fixture(scope="module")
+def without_gradient(make_model, without_effect):
+    """Numbers of the biases in front of a norm: Adam makes steps of full size of their noise."""
+    _, model = make_model(CROSS_VIEW)
+    networks = [model.generator, *model.discriminators.values()]
+    found = set().union(*(without_effect(network) for network in networks))
+    return {f"{i:04d}" for i, variable in enumerate(model.variables) if id(variable) in found}
+
+
+def apart(one, two, prefix, besides=()):
     """Largest difference and its variable, relative to values above 1."""
-    names = [name for name in one if name.startswith(prefix)]
-    assert names and names == [name for name in two if name.startswith(prefix)]
+    names = [n for n in one if n.startswith(prefix) and n.split("/")[1] not in besides]
+    assert names and set(names) <= set(two)
     found = {
         n: float((np.abs(one[n] - two[n]) / np.maximum(np.abs(one[n]), 1.0)).max()) for n in names
     }
     return max(found.items(), key=lambda item: item[1])
 
 
-def compare(one, two, replicas, limit=1e-5):
+def compare(one, two, replicas, besides=()):
     assert (one["replicas"], two["replicas"]) == (1, replicas)
     assert apart(one, two, "start/")[1] == 0.0
     moved = [np.abs(one[n] - one[f"start/{n.split('/')[1]}"]).max() for n in one if n[:4] == "end/"]
     assert max(moved) > 1e-4
-    assert apart(one, two, "end/")[1] < limit, apart(one, two, "end/")
+    name, difference = apart(one, two, "end/", besides)
+    assert difference < 1e-5, name
     terms = {name: float(value) for name, value in one.items() if name.startswith("terms/")}
     assert len(terms) > 6
     for name, value in terms.items():
@@ -146,11 +156,12 @@ def compare(one, two, replicas, limit=1e-5):
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", [2, 4])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_devices_equal_one(trained, devices, optimizer):
-    """Cross-view, five steps in single precision, `--beta_1` and the rates as the recipes'."""
+def test_devices_equal_one(trained, devices, optimizer, without_gradient):
+    """Five steps in single precision; Adam with the settings of the semantic recipes."""
+    assert len(without_gradient) > 10
     how = {"optimizer": optimizer, "steps": 5}
     one, two = trained(CROSS_VIEW, **how), trained(CROSS_VIEW, devices, **how)
-    compare(one, two, devices)
+    compare(one, two, devices, without_gradient if optimizer == "adam" else ())
 
 
 @pytest.mark.slow

@@ -177,6 +177,20 @@ def test_several_steps_in_a_call():
     assert results[0] == results[1] and results[0][0]["x"] == 3.0
 
 
+def test_a_step_compiled_by_xla():
+    data = tf.data.Dataset.counter(1).map(lambda n: {"x": tf.cast(n, "float32")})
+
+    def step(batch):
+        return {"x": batch["x"] * 2.0, "y": tf.constant(1.0)}
+
+    update = CompiledStep(tf.distribute.get_strategy(), step, jit_compile=True)
+    iterator = iter(data)
+    assert [dict(update(iterator)) for _ in range(2)] == [
+        {"x": 2.0, "y": 1.0},
+        {"x": 4.0, "y": 1.0},
+    ]
+
+
 CONFIG = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}}
 
 
@@ -190,7 +204,8 @@ CONFIG = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}}
         ({"strategy": "one", "global_batch_size": 6, "accumulate_steps": 4}, "",
          "--global_batch_size=6 cannot be shared evenly by 1 device in --accumulate_steps=4 parts; "
          "make it a multiple of 4"),
-        ({"strategy": "tpu"}, "", "--strategy=tpu: no TPU was found .* TPU_NAME"),
+        ({"strategy": "tpu", "implementation": "dense"}, "",
+         "--strategy=tpu: no TPU was found .* TPU_NAME"),
     ],
 )  # fmt: skip
 def test_devices_that_there_are_not(monkeypatch, settings, environment, words):
