@@ -26,6 +26,13 @@ def define(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "name", "", "The model's name; empty: that of the run's folder.", flag_values=flag_values
     )
+    flags.DEFINE_enum(
+        "checkpoint",
+        "latest",
+        ["latest", "best"],
+        "Which checkpoint of the run; best: by its --best_metric.",
+        flag_values=flag_values,
+    )
 
 
 def main(flag_values: flags.FlagValues) -> None:
@@ -39,7 +46,8 @@ def main(flag_values: flags.FlagValues) -> None:
     folder = RunFolder(flag_values["run_dir"].value)
     target = Path(flag_values["savedmodels_dir"].value or folder.savedmodels)
     name = flag_values["name"].value or folder.path.resolve().name
-    print(f"exported {export_saved_model(folder, target, name)}")
+    which = flag_values["checkpoint"].value
+    print(f"exported {export_saved_model(folder, target, name, which)}")
 
 
 def console() -> None:

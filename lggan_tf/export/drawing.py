@@ -87,8 +87,10 @@ def drawing_function(prepare, generator, classes: ClassTable, wrap_pixels: bool)
     return draw
 
 
-def open_drawing(path: str | Path) -> Drawing:
+def open_drawing(path: str | Path, checkpoint: str = "latest") -> Drawing:
     """A run folder or a SavedModel (NAME/VERSION, or NAME for its newest version) as a `Drawing`.
+
+    `checkpoint`: a run's "latest" or "best".
 
     Raises:
         UserError: it is neither, or cannot be read.
@@ -96,7 +98,7 @@ def open_drawing(path: str | Path) -> Drawing:
     path = Path(path)
     folder = RunFolder(path)
     if folder.exists:
-        prepare, generator, _ = load_generator(folder)
+        prepare, generator, _ = load_generator(folder, checkpoint)
         classes, config = folder.read_classes(), folder.read_config()
         draw = drawing_function(prepare, generator, classes, config.data.wrap_pixels)
         names = input_specs(prepare, classes)

@@ -13,7 +13,9 @@ from lggan_tf.runs.folder import RunFolder
 from lggan_tf.runs.load import load_generator
 
 
-def export_saved_model(folder: RunFolder, savedmodels_dir: Path, name: str) -> Path:
+def export_saved_model(
+    folder: RunFolder, savedmodels_dir: Path, name: str, checkpoint: str = "latest"
+) -> Path:
     """Exports a run's generator as the next version of `name`.
 
     Pre- and post-processing are inside the graph.
@@ -27,7 +29,7 @@ def export_saved_model(folder: RunFolder, savedmodels_dir: Path, name: str) -> P
     Raises:
         UserError: no trained run, or a folder that cannot be written.
     """
-    prepare, generator, step = load_generator(folder)
+    prepare, generator, step = load_generator(folder, checkpoint)
     classes = folder.read_classes()
     draw = drawing_function(prepare, generator, classes, folder.read_config().data.wrap_pixels)
     archive = keras.export.ExportArchive()

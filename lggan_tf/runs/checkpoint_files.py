@@ -15,6 +15,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from lggan_tf.errors import UserError
+from lggan_tf.runs.folder import write_atomically
 
 _WRITING = ".writing"
 _NAME = re.compile(r"ckpt-(\d+)\.")
@@ -133,7 +134,9 @@ class CheckpointFiles:
     def _tell_tensorflow(self):
         """For `tf.train.latest_checkpoint`; nothing here reads it."""
         names = [f"ckpt-{n}" for n in self.numbers()]
-        tf.train.update_checkpoint_state(str(self.directory), names[-1], names)
+        lines = [f'model_checkpoint_path: "{names[-1]}"']
+        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+        write_atomically(self.directory / "checkpoint", "\n".join(lines) + "\n")
 
 
 def _digest(path: Path) -> str:

@@ -85,9 +85,7 @@ class ImagePool(keras.layers.Layer):
             from_pool = tf.reshape(stored & is_full, [-1] + [1] * (len(variable.shape) - 1))
             both = tf.where(from_pool, tf.gather(pool, places), cast)
             rows = tf.boolean_mask(places, stored)[:, None]
-            variable.assign(
-                tf.tensor_scatter_nd_update(pool, rows, tf.boolean_mask(cast, stored))
-            )
+            variable.assign(tf.tensor_scatter_nd_update(pool, rows, tf.boolean_mask(cast, stored)))
             return tf.cast(both[first : first + count], new.dtype)
 
         earlier = {name: shown(batch[name], variable) for name, variable in self.inputs.items()}
