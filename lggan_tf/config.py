@@ -409,7 +409,8 @@ class Config:
             )
         for name in ("global_batch_size", "filters", "spade_hidden", "log_every", "sample_every",
                      "checkpoint_every", "keep", "town_places", "discriminator_filters",
-                     "discriminator_layers", "discriminator_scales", "discriminator_steps"):  # fmt: skip
+                     "discriminator_layers", "discriminator_scales",
+                     "discriminator_steps"):  # fmt: skip
             if self.to_flat()[name] < 1:
                 raise UserError(f"--{name}={self.to_flat()[name]} must be at least 1")
         for name, value in self.to_flat().items():

@@ -92,9 +92,9 @@ class Checkpoints:
         if number is not None:
             before = self._best.notes(number).get(metric)
             # At its own step again, after an interruption, it is written once more.
-            if before is not None and number != int(self._step.numpy()):
-                if not (value > before if larger_is_better else value < before):
-                    return False
+            is_other = before is not None and number != int(self._step.numpy())
+            if is_other and not (value > before if larger_is_better else value < before):
+                return False
         self._best.write(int(self._step.numpy()), self._checkpoint.write, {metric: value})
         return True
 

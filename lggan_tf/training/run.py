@@ -11,7 +11,7 @@ import tensorflow as tf
 from lggan_tf.config import Config
 from lggan_tf.data.pipeline import steps_per_epoch, training_batches
 from lggan_tf.data.user_errors import raised_as_user_error
-from lggan_tf.errors import Stopped, UserError
+from lggan_tf.errors import Stopped
 from lggan_tf.runs.build import build_source, build_transform
 from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.class_balance import build_class_balance

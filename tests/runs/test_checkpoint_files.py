@@ -47,7 +47,8 @@ def test_a_checkpoint_is_three_files_and_nothing_else_stays(tmp_path, save):
 
 
 def truncate(path):
-    path.write_bytes(path.read_bytes()[:-1])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
 
 
 def flip(path):
@@ -63,7 +64,9 @@ def test_damage_shows_and_the_one_before_is_used(tmp_path, save, damage, kind):
         save(CheckpointFiles(tmp_path, keep=2), number)
     damage(tmp_path / f"ckpt-2.{kind}")
     files = CheckpointFiles(tmp_path, keep=2)
-    assert files.newest_whole() == 1 and f"ckpt-2.{kind}" in files.fault(2)
+    assert files.newest_whole() == 1
+    # A digest that has changed speaks against the file that it was of.
+    assert ("ckpt-2." if kind == "json" else f"ckpt-2.{kind}") in files.fault(2)
 
 
 def test_what_was_refused_is_not_counted_among_those_kept(tmp_path, save):

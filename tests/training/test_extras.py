@@ -2,9 +2,9 @@
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 
+from lggan_tf.config import Config
 from lggan_tf.layers.spectral import SpectralConv2D
 from lggan_tf.runs.weight_average import WeightAverage
 from lggan_tf.training.build import build_lggan
@@ -33,7 +33,7 @@ def test_the_average_by_hand():
 
 
 def test_sigma_is_that_of_the_averaged_kernel():
-    """Average of diag(4, 1) and diag(0, 3) is diag(2, 2)... with decay 1/4: diag(1, 2.5)."""
+    """A quarter of diag(4, 1) and three quarters of diag(0, 3) are diag(1, 2.5)."""
     network, average = Tiny(), WeightAverage(0.25)
     layer, norm = network.layers
     layer.kernel.assign(np.diag([4.0, 1.0]).reshape(1, 1, 2, 2))
@@ -112,14 +112,12 @@ def test_two_updates_of_d_are_two_steps_of_d(plain, make_model, random_batch, cl
 
 
 def test_all_in_a_model_that_is_saved(plain, random_batch, classes, tmp_path, values_of):
-    from lggan_tf.config import Config
-
     settings = {"ema_decay": 0.5, "pool_size": 4, "discriminator_steps": 2}
     config = Config.from_flat(plain | settings).check()
     model = build_lggan(config, classes, 10)
     batch = random_batch(config, classes)
     start = values_of(model.average._followed(model.generator))
-    model.fit(tf.data.Dataset.from_tensors(batch).repeat(2), verbose=0)
+    model.fit(tf.data.Dataset.from_tensors(batch).repeat(2), shuffle=False, verbose=0)
     rate = model.discriminator_optimizer.learning_rate
     assert int(model.discriminator_optimizer.iterations) == 4 and float(rate) > 0
     assert int(model.pool.held) == 4 and model.pool.images["image_local"].shape == (4, 32, 32, 3)
@@ -130,7 +128,9 @@ def test_all_in_a_model_that_is_saved(plain, random_batch, classes, tmp_path, va
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(loaded, LGGAN) and loaded.discriminator_steps == 2
-    for ours, theirs in zip(values_of(loaded.pool.weights), values_of(model.pool.weights), strict=True):
+    for ours, theirs in zip(
+        values_of(loaded.pool.weights), values_of(model.pool.weights), strict=True
+    ):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_allclose(loaded(batch)["image"], model(batch)["image"], atol=1e-5)
     own = model.generator(model._networks_input(model.prepare(batch)), training=False)["image"]
