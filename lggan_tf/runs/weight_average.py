@@ -98,7 +98,7 @@ def spectral_layers(network) -> list[SpectralConv2D]:
 
 
 def settled_vectors(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Spectral vectors u and v of a kernel `[k,k,in,filters]` after many power iterations from u `[filters]`."""
+    """Spectral u `[filters]` and v of a kernel `[k,k,in,filters]`, iterated from u."""
     matrix = tf.reshape(tf.cast(kernel, "float32"), [-1, kernel.shape[-1]])
     for _ in range(POWER_ITERATIONS):
         v = tf.math.l2_normalize(tf.linalg.matvec(matrix, u), epsilon=1e-24)

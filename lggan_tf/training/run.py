@@ -69,7 +69,10 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
         run = Run(
             config, folder, source, balance, grid, checkpoints, step, per_epoch, total, signals, say
         )
-        update, callbacks = CompiledStep(strategy, model.step), build_callbacks(run)
+        update, callbacks = (
+            CompiledStep(strategy, model.step, not train_config.deterministic),
+            build_callbacks(run),
+        )
         done = run_steps(model, update, iterator, callbacks, start, total, per_epoch)
     if signals.received:
         say(f"stopped by a signal at step {done}; the same command goes on from there")

@@ -14,39 +14,18 @@ from lggan_tf.runs.checkpoint_files import CheckpointFiles
 
 KILLS = 20
 # 6 steps an epoch, 240 in all; a checkpoint at every second one.
-FLAGS = [
-    "--image_height=32",
-    "--image_width=32",
-    "--filters=4",
-    "--spade_hidden=4",
-    "--residual_blocks=1",
-    "--global_generator=resnet",
-    "--discriminator=patch",
-    "--discriminator_filters=4",
-    "--discriminator_layers=3",
-    "--initializer=normal",
-    "--implementation=dense",
-    "--lambda_perceptual=0",
-    "--town_places=12",
-    "--global_batch_size=2",
-    "--epochs=20",
-    "--decay_epochs=20",
-    "--beta_1=0.5",
-    "--log_every=1",
-    "--sample_every=1000",
-    "--checkpoint_every=2",
-    "--keep=3",
-    "--seed=3",
-    "--ema_decay=0.9",
-    "--pool_size=4",
-    "--discriminator_steps=2",
-    "--best_metric=mean_l1",
-    "--deterministic",
-]
+FLAGS = """
+--image_height=32 --image_width=32 --filters=4 --spade_hidden=4 --residual_blocks=1
+--global_generator=resnet --discriminator=patch --discriminator_filters=4 --discriminator_layers=3
+--initializer=normal --implementation=dense --lambda_perceptual=0 --town_places=12
+--global_batch_size=2 --epochs=20 --decay_epochs=20 --beta_1=0.5 --log_every=1 --sample_every=1000
+--checkpoint_every=2 --keep=3 --seed=3 --ema_decay=0.9 --pool_size=4 --discriminator_steps=2
+--best_metric=mean_l1 --deterministic
+"""
 
 
 def command(folder):
-    return [sys.executable, "-u", "-m", "lggan_tf.bin.train", *FLAGS, f"--run_dir={folder}"]
+    return [sys.executable, "-u", "-m", "lggan_tf.bin.train", *FLAGS.split(), f"--run_dir={folder}"]
 
 
 def losses(lines):
