@@ -172,6 +172,32 @@ class TrainConfig:
         "second pass.",
         ("discriminator_first", "generator_first"),
     )
+    discriminator_steps: int = setting(
+        1, "Updates of D for each of G, all on the same batch and drawn images."
+    )
+    ema_decay: float = setting(
+        0.0,
+        "Decay per step of the moving average of G's weights, which then draws samples and is what "
+        "is exported, e.g. 0.999; 0: none, as in the paper.",
+    )
+    pool_size: int = setting(
+        0,
+        "Drawn images of earlier steps that D is shown in place of half of the new ones; 0: none.",
+    )
+    warm_start: str = setting(
+        "", "Folder of another run: start from its weights, as far as they fit these networks."
+    )
+    best_metric: str = setting(
+        "none",
+        "Keep the best checkpoint as well, by this score on the held-out samples that are drawn, "
+        "taken at each checkpoint.",
+        ("none", "mean_l1", "psnr", "ssim"),
+    )
+    deterministic: bool = setting(
+        False,
+        "Use deterministic operations alone, which are slower: the same command gives the same "
+        "weights, bit for bit, on one device of the same kind.",
+    )
     precision: str = setting(
         "float32",
         "Arithmetic of the networks; weights, losses and statistics stay float32.",
@@ -401,7 +427,7 @@ class Config:
         for name in ("global_batch_size", "filters", "spade_hidden", "log_every", "sample_every",
                      "checkpoint_every", "keep", "town_places", "discriminator_filters",
                      "discriminator_layers", "discriminator_scales", "accumulate_steps",
-                     "steps_per_execution"):  # fmt: skip
+                     "steps_per_execution", "discriminator_steps"):  # fmt: skip
             if self.to_flat()[name] < 1:
                 raise UserError(f"--{name}={self.to_flat()[name]} must be at least 1")
         for name, value in self.to_flat().items():
@@ -412,6 +438,18 @@ class Config:
             raise UserError(f"--class_balance={train.class_balance:g} is not between 0 and 1")
         if train.strategy == "tpu" and model.implementation != "dense":
             raise UserError("--strategy=tpu needs --implementation=dense: TPUs want fixed shapes")
+        if not 0 <= train.ema_decay < 1:
+            raise UserError(f"--ema_decay={train.ema_decay:g} must be at least 0 and below 1")
+        if train.pool_size and train.pool_size < train.global_batch_size:
+            raise UserError(
+                f"--pool_size={train.pool_size} must be 0 or at least "
+                f"--global_batch_size={train.global_batch_size}"
+            )
+        if train.accumulate_steps > 1 and (train.pool_size or train.discriminator_steps > 1):
+            raise UserError(
+                f"--accumulate_steps={train.accumulate_steps} does not go with --pool_size and "
+                "--discriminator_steps: set it to 1, or leave those two out"
+            )
         if not 0 <= train.seed < 2**32:
             raise UserError(f"--seed={train.seed} must be between 0 and {2**32 - 1}")
         if train.epochs + train.decay_epochs < 1:

@@ -1,4 +1,4 @@
-"""The one exception that means "the input is wrong", as opposed to "the program is wrong"."""
+"""Ends of a program that are not its fault: the input is wrong, or somebody stopped it."""
 
 
 class UserError(Exception):
@@ -7,3 +7,15 @@ class UserError(Exception):
     The message is one sentence: what is wrong, in which file, at which value, what to do. The
     binaries print it without a traceback and exit with code 2 (`lggan_tf.bin.runner`).
     """
+
+
+class Stopped(Exception):
+    """A signal ended a run, and the run was saved; the exit code is 128 + `number`, as in shells.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(f"stopped by signal {number}")
+        self.number = number

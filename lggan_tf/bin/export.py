@@ -29,6 +29,13 @@ def define(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "name", "", "The model's name; empty: that of the run's folder.", flag_values=flag_values
     )
+    flags.DEFINE_enum(
+        "checkpoint",
+        "latest",
+        ["latest", "best"],
+        "Which checkpoint of the run; best: by its --best_metric.",
+        flag_values=flag_values,
+    )
 
     flags.DEFINE_enum(
         "format", "saved_model", ("saved_model", "tflite"), "What to make.", flag_values=flag_values
@@ -85,14 +92,15 @@ def main(flag_values: flags.FlagValues) -> None:
 
     folder = RunFolder(flag_values["run_dir"].value)
     name = flag_values["name"].value or folder.path.resolve().name
+    which = flag_values["checkpoint"].value
     if is_tflite:
-        _export_tflite(flag_values, folder, name)
+        _export_tflite(flag_values, folder, name, which)
         return
     target = Path(flag_values["savedmodels_dir"].value or folder.savedmodels)
-    print(f"exported {export_saved_model(folder, target, name)}")
+    print(f"exported {export_saved_model(folder, target, name, which)}")
 
 
-def _export_tflite(flag_values: flags.FlagValues, folder, name: str) -> None:
+def _export_tflite(flag_values: flags.FlagValues, folder, name: str, which: str) -> None:
     from lggan_tf.export.tflite import export_tflite
 
     data, quantize = folder.read_config().data, flag_values["quantize"].value
@@ -106,7 +114,7 @@ def _export_tflite(flag_values: flags.FlagValues, folder, name: str) -> None:
     with quiet.stderr_held_back():
         try:
             bound = flag_values["min_psnr"].value
-            found = export_tflite(folder, file, quantize, height, width, bound)
+            found = export_tflite(folder, file, quantize, height, width, bound, which)
         except UserError as error:
             failure = error
     if failure:

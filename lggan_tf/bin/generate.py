@@ -38,6 +38,13 @@ def define(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "batch_size", 4, "Images drawn at a time.", flag_values=flag_values, lower_bound=1
     )
+    flags.DEFINE_enum(
+        "checkpoint",
+        "latest",
+        ["latest", "best"],
+        "Which checkpoint of the run; best: by its --best_metric.",
+        flag_values=flag_values,
+    )
 
 
 def _source(flag_values: flags.FlagValues, drawing):
@@ -78,7 +85,7 @@ def main(flag_values: flags.FlagValues) -> None:
     from lggan_tf.runs.build import build_transform
     from lggan_tf.runs.folder import write_atomically
 
-    drawing = open_drawing(flag_values["model"].value)
+    drawing = open_drawing(flag_values["model"].value, flag_values["checkpoint"].value)
     source = _source(flag_values, drawing)
     output = Path(flag_values["output_dir"].value)
     batches = evaluation_batches(

@@ -5,6 +5,7 @@
 | main returns, `--help` | | what main returns, or 0 |
 | wrong flag, `UserError`, a file that cannot be written or read | one sentence | 2 |
 | Ctrl-C | one sentence | 130 |
+| a training run that Ctrl-C or SIGTERM stopped, saved | one sentence | 130 or 143 |
 | any other exception: a fault of the program | traceback | 1 |
 
 A binary is then::
@@ -30,7 +31,7 @@ from typing import NoReturn
 from absl import flags
 
 from lggan_tf.bin import recipes
-from lggan_tf.errors import UserError
+from lggan_tf.errors import Stopped, UserError
 
 _PLACE = "choose a place that you may write to"
 _SPACE = "free some space or choose another disk"
@@ -85,6 +86,9 @@ def run(
         else:
             code = main(flag_values) or 0
         sys.stdout.flush()
+    except Stopped as stopped:
+        _complain(f"{program}: stopped and saved")
+        sys.exit(128 + stopped.number)
     except KeyboardInterrupt:
         _complain(f"{program}: interrupted")
         sys.exit(130)

@@ -39,6 +39,8 @@ def main(flag_values: flags.FlagValues) -> None:
     # TensorFlow 2.21's remapper fails on the gradient of SPADE blocks and says so on the terminal;
     # without it a step costs the same.
     tensorflow.config.optimizer.set_experimental_options({"remapping": False})
+    if config.train.deterministic:
+        tensorflow.config.experimental.enable_op_determinism()
     from lggan_tf.training.run import train
 
     train(config, folder, lambda line: print(line, flush=True))

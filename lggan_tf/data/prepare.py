@@ -55,6 +55,16 @@ class Prepare(keras.layers.Layer):
         return self.num_kept + int(self.edges)
 
     @property
+    def batch_channels(self) -> dict[str, int]:
+        """What the networks' input is made of: entry of the compact batch -> channels, 0: a map."""
+        names = {"labels": 0}
+        if self.semantic_input == "colours":
+            names["colours"] = 3
+        elif self.edges:
+            names["edges"] = 0
+        return names | ({"source": 3} if "source" in self.conditions else {})
+
+    @property
     def shapes(self) -> dict[str, tuple[int | None, ...]]:
         """Shapes of the generator's input, by name."""
         conditions = {name: (None, None, None, self.channels(name)) for name in self.conditions}

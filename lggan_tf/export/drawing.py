@@ -35,17 +35,20 @@ class Drawing:
     classes: ClassTable
 
 
-def load_graph(folder: RunFolder, implementation: str | None = None) -> tuple[DrawingGraph, int]:
+def load_graph(
+    folder: RunFolder, implementation: str | None = None, checkpoint: str = "latest"
+) -> tuple[DrawingGraph, int]:
     """A run's generator, folded (`Generator.fold`), as a graph, and the step of its checkpoint.
 
     Args:
         folder: of the run.
         implementation: "auto" or "dense"; what the run's settings say if None.
+        checkpoint: "latest" or "best".
 
     Raises:
         UserError: no trained run.
     """
-    prepare, generator, step = load_generator(folder)
+    prepare, generator, step = load_generator(folder, checkpoint)
     generator.fold()
     if implementation:
         generator.implementation = implementation
@@ -53,8 +56,10 @@ def load_graph(folder: RunFolder, implementation: str | None = None) -> tuple[Dr
     return DrawingGraph(prepare, generator, folder.read_classes(), wrap_pixels), int(step)
 
 
-def open_drawing(path: str | Path) -> Drawing:
+def open_drawing(path: str | Path, checkpoint: str = "latest") -> Drawing:
     """A run folder or a SavedModel (NAME/VERSION, or NAME for its newest version) as a `Drawing`.
+
+    `checkpoint`: a run's "latest" or "best".
 
     Raises:
         UserError: it is neither, or cannot be read.
@@ -62,7 +67,7 @@ def open_drawing(path: str | Path) -> Drawing:
     path = Path(path)
     folder = RunFolder(path)
     if folder.exists:
-        graph, _ = load_graph(folder)
+        graph, _ = load_graph(folder, checkpoint=checkpoint)
         draw = tf.function(graph.draw, input_signature=[graph.specs])
         return Drawing(
             lambda batch: draw({name: batch[name] for name in graph.specs})["image"],

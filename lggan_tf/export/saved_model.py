@@ -29,7 +29,9 @@ def write_signatures(generator, signatures: dict, path: Path) -> None:
     archive.write_out(str(path), verbose=False)
 
 
-def export_saved_model(folder: RunFolder, savedmodels_dir: Path, name: str) -> Path:
+def export_saved_model(
+    folder: RunFolder, savedmodels_dir: Path, name: str, checkpoint: str = "latest"
+) -> Path:
     """Exports a run's generator as the next version of `name`.
 
     Signatures: see `lggan_tf.export.graph`. Beside them, in `assets.extra`: `classes.json`,
@@ -41,7 +43,7 @@ def export_saved_model(folder: RunFolder, savedmodels_dir: Path, name: str) -> P
     Raises:
         UserError: no trained run, or a folder that cannot be written.
     """
-    graph, step = load_graph(folder)
+    graph, step = load_graph(folder, checkpoint=checkpoint)
     card = model_card(name, folder, graph, step)
     target = savedmodels_dir / name
     try:

@@ -40,6 +40,7 @@ def export_tflite(
     height: int = 0,
     width: int = 0,
     min_psnr: float = 20.0,
+    checkpoint: str = "latest",
 ) -> tflite_check.Findings:
     """Converts a run's generator and checks the file against the SavedModel it was made from.
 
@@ -51,13 +52,14 @@ def export_tflite(
         height: pixels; 0 for the run's.
         width: as `height`.
         min_psnr: lowest PSNR for int8, in decibels (peak 2).
+        checkpoint: "latest" or "best" of the run.
 
     Raises:
         UserError: no trained run, its data cannot be read, a size that the networks cannot have, a
             file below its bound, no `ai-edge-litert`.
     """
     tflite_check.load_interpreter()  # before minutes of work
-    graph, step = load_graph(folder, implementation="dense")
+    graph, step = load_graph(folder, "dense", checkpoint)
     config = _resized(folder.read_config(), graph, height, width)
     card = model_card(file.stem, folder, graph, step)
     with tempfile.TemporaryDirectory(prefix="lggan-tflite-") as temporary:

@@ -16,6 +16,7 @@ from lggan_tf.losses.objective import Objective
 from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
 from lggan_tf.runs.schedule import EarlyDecay, LinearDecay
+from lggan_tf.runs.weight_average import WeightAverage
 
 
 def build_source(config: Config, split: str, labels_alone: bool = False) -> Source:
@@ -123,6 +124,11 @@ def build_networks(config: Config, classes: ClassTable):
     for view, discriminator in discriminators.items():
         discriminator.build(prepare.judged_shape(view))
     return prepare, generator, discriminators
+
+
+def build_average(config: Config) -> WeightAverage | None:
+    """The moving average of the generator's weights, if the run has one."""
+    return WeightAverage(config.train.ema_decay) if config.train.ema_decay else None
 
 
 def build_objective(

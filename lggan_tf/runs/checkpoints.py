@@ -4,9 +4,13 @@ One without optimizers, such as an import writes, is a start: training takes wha
 generator, perhaps discriminators) and makes the rest anew.
 """
 
+import sys
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from lggan_tf.errors import UserError
+from lggan_tf.runs.checkpoint_files import CheckpointFiles
 from lggan_tf.runs.folder import RunFolder
 
 
@@ -15,34 +19,58 @@ class Checkpoints:
 
     Args:
         folder: the run's folder.
-        model: the model; its optimizers are saved if it has any.
+        model: the model; its optimizers are saved if it has any, and what `model.state` names
+            beside them (a dict name -> object with `variables`).
         step: a `tf.Variable`, the number of steps done.
         keep: number of checkpoints kept.
+        which: "latest", or "best" (`save_best`).
+        say: where a damaged checkpoint is reported; standard error by default.
     """
 
-    def __init__(self, folder: RunFolder, model, step: tf.Variable, keep: int = 2):
+    def __init__(
+        self,
+        folder: RunFolder,
+        model,
+        step: tf.Variable,
+        keep: int = 2,
+        which: str = "latest",
+        say: Callable[[str], None] | None = None,
+    ):
         parts = {"generator": model.generator}
         parts |= {f"discriminator_{view}": d for view, d in model.discriminators.items()}
+        parts |= getattr(model, "state", {})
         self._complete = model.compiled
         if self._complete:
             parts["generator_optimizer"] = model.generator_optimizer
             parts["discriminator_optimizer"] = model.discriminator_optimizer
         self._parts = {name: _by_number(part.variables) for name, part in parts.items()}
         self._checkpoint = tf.train.Checkpoint(step=step, **self._parts)
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(folder.checkpoints), max_to_keep=keep
-        )
-        self._folder, self._step = folder, step
+        best = CheckpointFiles(folder.checkpoints / "best", 1)
+        self._best = best
+        self._files = best if which == "best" else CheckpointFiles(folder.checkpoints, keep)
+        self._folder, self._step, self._which = folder, step, which
+        self._say = say or (lambda line: print(line, file=sys.stderr, flush=True))
 
     @property
     def latest(self) -> str | None:
-        """The newest checkpoint."""
-        return self._manager.latest_checkpoint
+        """The newest checkpoint that is whole; None if none was ever finished.
+
+        Raises:
+            UserError: there were some, and all are damaged.
+        """
+        numbers, newest = self._files.numbers(), self._files.newest_whole()
+        finished = [n for n in numbers if (self._files.directory / f"ckpt-{n}.json").exists()]
+        if newest is None and finished:
+            raise UserError(
+                f"no checkpoint in {self._files.directory} is whole ({self._faults(finished)}); "
+                "bring back a copy of them, or start again in another --run_dir"
+            )
+        return None if newest is None else self._files.prefix(newest)
 
     @property
     def missing(self) -> tuple[str, ...]:
         """Parts of the model that the newest checkpoint, if it is a start, does not hold."""
-        held = _held(self.latest) if self._complete and self.latest else set()
+        held = held_parts(self.latest) if self._complete and self.latest else set()
         is_start = "generator" in held and not any(name.endswith("_optimizer") for name in held)
         return tuple(name for name in self._parts if name not in held) if is_start else ()
 
@@ -52,29 +80,50 @@ class Checkpoints:
         Raises:
             UserError: the folder cannot be written.
         """
-        try:
-            return self._manager.save(checkpoint_number=int(self._step.numpy()))
-        except (tf.errors.OpError, OSError) as error:
-            raise UserError(
-                f"cannot save a checkpoint in {self._folder.checkpoints} "
-                f"({str(error).splitlines()[0]}); earlier ones "
-                "are whole; make room or choose another --run_dir"
-            ) from error
+        return self._files.write(int(self._step.numpy()), self._checkpoint.write)
+
+    def save_best(self, metric: str, value: float, larger_is_better: bool) -> bool:
+        """Saves in `checkpoints/best` if `value` beats that of the one there; says whether it did.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        number = self._best.newest_whole()
+        if number is not None:
+            before = self._best.notes(number).get(metric)
+            # At its own step again, after an interruption, it is written once more.
+            is_other = before is not None and number != int(self._step.numpy())
+            if is_other and not (value > before if larger_is_better else value < before):
+                return False
+        self._best.write(int(self._step.numpy()), self._checkpoint.write, {metric: value})
+        return True
 
     def restore(self) -> int:
-        """Restores the newest checkpoint and returns its step.
+        """Restores the newest checkpoint that is whole and returns its step.
+
+        Damaged ones that are newer are reported.
 
         Raises:
             UserError: there is none, or it does not fit the model.
         """
-        if self.latest is None:
+        latest = self.latest
+        if latest is None:
+            if self._which == "best":
+                raise UserError(
+                    f"{self._folder.path} has no best checkpoint: it was trained without "
+                    "--best_metric; use --checkpoint=latest"
+                )
             raise UserError(f"{self._folder.path} has no checkpoint yet; train it first")
+        own = int(latest.rpartition("-")[2])
+        newer = [n for n in self._files.numbers() if n > own]
+        if newer:
+            self._say(f"damaged and left out: {self._faults(newer)}; ckpt-{own} is used")
         missing, checkpoint = self.missing, self._checkpoint
         if missing:
             held = {name: part for name, part in self._parts.items() if name not in missing}
             checkpoint = tf.train.Checkpoint(step=self._step, **held)
         try:
-            status = checkpoint.restore(self.latest)
+            status = checkpoint.read(latest)
             status.assert_existing_objects_matched()
             if self._complete:
                 status.assert_consumed()
@@ -82,14 +131,17 @@ class Checkpoints:
                 status.expect_partial()
         except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
             raise UserError(
-                f"the checkpoint {self.latest} does not fit this run "
+                f"the checkpoint {latest} does not fit this run "
                 f"({str(error).splitlines()[0]}); was it written "
                 "by another version?"
             ) from error
         return int(self._step.numpy())
 
+    def _faults(self, numbers):
+        return ", ".join(f"ckpt-{n} ({self._files.fault(n)})" for n in numbers)
 
-def _held(path: str) -> set[str]:
+
+def held_parts(path: str) -> set[str]:
     """Names of the parts in a checkpoint; none if it cannot be read, which `restore` will say."""
     try:
         return {name.partition("/")[0] for name, _ in tf.train.list_variables(path)}
@@ -104,5 +156,10 @@ def _by_number(variables) -> tf.train.Checkpoint:
     without a word.
     """
     return tf.train.Checkpoint(
-        **{f"v{number:04d}": variable.value for number, variable in enumerate(variables)}
+        **{
+            f"v{number:04d}": getattr(variable, "value", variable)
+            if not isinstance(variable, tf.Variable)
+            else variable
+            for number, variable in enumerate(variables)
+        }
     )

@@ -7,7 +7,14 @@ import keras
 
 from lggan_tf.config import Config
 from lggan_tf.data.classes import ClassTable
-from lggan_tf.runs.build import build_features, build_networks, build_objective, build_optimizer
+from lggan_tf.runs.build import (
+    build_average,
+    build_features,
+    build_networks,
+    build_objective,
+    build_optimizer,
+)
+from lggan_tf.training.image_pool import ImagePool
 from lggan_tf.training.lggan import LGGAN
 
 
@@ -28,11 +35,21 @@ def build_lggan(
     keras.utils.set_random_seed(config.train.seed)
     with _precision(config.train.precision):
         prepare, generator, discriminators = build_networks(config, classes)
-        model = LGGAN(prepare, generator, discriminators, config.train.update_order)
+        model = LGGAN(
+            prepare,
+            generator,
+            discriminators,
+            config.train.update_order,
+            average=build_average(config),
+            pool=_build_pool(config),
+            discriminator_steps=config.train.discriminator_steps,
+        )
     train = config.train
+    # D's rate follows G's: its optimizer counts every update of its own.
+    of_d = steps_per_epoch * train.discriminator_steps
     model.compile(
         build_optimizer(config, train.generator_learning_rate, steps_per_epoch),
-        build_optimizer(config, train.discriminator_learning_rate, steps_per_epoch),
+        build_optimizer(config, train.discriminator_learning_rate, of_d),
         build_objective(config, classes, class_weights),
         features,
         accumulate_steps=train.accumulate_steps,
@@ -40,6 +57,13 @@ def build_lggan(
         jit_compile=train.jit_compile,
     )
     return model
+
+
+def _build_pool(config: Config) -> ImagePool | None:
+    train, data = config.train, config.data
+    if not train.pool_size:
+        return None
+    return ImagePool(train.pool_size, data.image_height, data.image_width, train.seed)
 
 
 @contextlib.contextmanager

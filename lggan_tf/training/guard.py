@@ -56,6 +56,11 @@ class Guard:
         self._step.assign(step)
         self._failed_at.assign(0)
 
+    @property
+    def is_fine(self) -> tf.Tensor:
+        """Whether nothing has failed so far, scalar bool, on the device."""
+        return tf.equal(self._failed_at, 0)
+
     def begin_step(self) -> None:
         """To be called once a step, before its updates."""
         self._step.assign_add(1)

@@ -16,8 +16,10 @@ from lggan_tf.losses.classification import present_weight
 from lggan_tf.losses.objective import Objective, drawn_images
 from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
+from lggan_tf.runs.weight_average import WeightAverage
 from lggan_tf.training.accumulation import accumulate, split
 from lggan_tf.training.guard import Guard
+from lggan_tf.training.image_pool import ImagePool
 from lggan_tf.training.step_metrics import accuracies, metric_names, weight_means
 from lggan_tf.training.update import with_loss_scale
 
@@ -37,6 +39,10 @@ class LGGAN(keras.Model):
         joint_passes: whether D judges fused, global, local image and photo in one pass. Without
             spectral normalisation the result is the same; with it, the authors' separate passes
             move the spectral vectors once per image.
+        average: the moving average of G's weights, which then draws in `call` and `test_step`; or
+            None.
+        pool: earlier drawn images for D's updates, or None.
+        discriminator_steps: updates of D in a step, all on its batch and its drawn images.
     """
 
     def __init__(
@@ -46,12 +52,16 @@ class LGGAN(keras.Model):
         discriminators: dict[str, MultiscaleDiscriminator],
         update_order: str = "discriminator_first",
         joint_passes: bool = True,
+        average: WeightAverage | None = None,
+        pool: ImagePool | None = None,
+        discriminator_steps: int = 1,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.prepare, self.generator = prepare, generator
         self.discriminators = dict(discriminators)
         self.update_order, self.joint_passes = update_order, joint_passes
+        self.average, self.pool, self.discriminator_steps = average, pool, discriminator_steps
         self.objective = None
         self._untracked = SimpleNamespace(features=None, means={}, guard=None)
 
@@ -159,6 +169,12 @@ class LGGAN(keras.Model):
         """Trainable variables of all discriminators."""
         return [v for d in self.discriminators.values() for v in d.trainable_variables]
 
+    @property
+    def state(self) -> dict[str, keras.layers.Layer]:
+        """What a checkpoint has to hold beside networks and optimizers."""
+        parts = {"average": self.average, "pool": self.pool}
+        return {name: part for name, part in parts.items() if part is not None}
+
     def build(self, input_shape=None):
         """Creates all variables that do not exist yet."""
         if not self.generator.built:
@@ -166,10 +182,17 @@ class LGGAN(keras.Model):
         for view, discriminator in self.discriminators.items():
             if not discriminator.built:
                 discriminator.build(self.prepare.judged_shape(view))
+        if self.average is not None:
+            self.average.follow(self.generator)
+        if self.pool is not None:
+            images = ("image", "image_global", "image_local")
+            both = self.generator.branches == "both"
+            self.pool.create(images if both else images[:1], self.prepare.batch_channels)
 
     def call(self, batch, training=None):
         """The compact batch -> the generator's outputs (`Generator.call`)."""
-        return self.generator(self._networks_input(self.prepare(batch)), training=training)
+        inputs = self._networks_input(self.prepare(batch))
+        return self.generator(inputs, training=True) if training else self._draw(inputs)
 
     def step(self, batch) -> dict[str, tf.Tensor]:
         """One update of D and of G on a device's part of the batch.
@@ -179,8 +202,12 @@ class LGGAN(keras.Model):
             metrics (`lggan_tf.training.step_metrics`).
         """
         self.guard.begin_step()
-        if self.accumulate_steps > 1:
-            return self._accumulated_step(batch)
+        terms = self._accumulated_step(batch) if self.accumulate_steps > 1 else self._step(batch)
+        if self.average is not None:
+            self.average.update(self.generator, self.guard.is_fine)
+        return terms
+
+    def _step(self, batch) -> dict[str, tf.Tensor]:
         prepared = self.prepare(batch)
         inputs = self._networks_input(prepared)
         discriminator_first = self.update_order == "discriminator_first"
@@ -188,7 +215,7 @@ class LGGAN(keras.Model):
         with tape:
             outputs = self.generator(inputs, training=True, **self._class_targets(prepared))
         if discriminator_first:
-            terms |= self._update_discriminators(prepared, outputs)
+            terms |= self._update_discriminators(batch, prepared, outputs)
         with tape:
             own = self._generator_terms(prepared, outputs, training=True)
             total = tf.add_n(list(own.values()))
@@ -196,11 +223,12 @@ class LGGAN(keras.Model):
         gradients = tape.gradient(scaled, self.generator.trainable_variables)
         metrics = self._apply_generator(own, gradients) | weight_means(outputs)
         if not discriminator_first:
-            terms |= self._update_discriminators(prepared, self.generator(inputs, training=True))
+            again = self.generator(inputs, training=True)
+            terms |= self._update_discriminators(batch, prepared, again)
         return terms | own | {"g_total": total} | metrics
 
     def _accumulated_step(self, batch) -> dict[str, tf.Tensor]:
-        """`step` in parts. G's pictures for D's update and for its own are two passes then."""
+        """`_step` in parts. G's pictures for D's update and for its own are two passes then."""
         parts, objective = split(batch, self.accumulate_steps), self.objective
         shares = {"parts": len(parts)}
         if objective.lambda_class:
@@ -228,7 +256,8 @@ class LGGAN(keras.Model):
         def of_discriminators(part, is_first):
             prepared = self.prepare(part)
             outputs = self.generator(self._networks_input(prepared), training=True)
-            return self._discriminator_gradients(prepared, outputs, is_first, len(parts))
+            images = drawn_images(outputs)
+            return self._discriminator_gradients(prepared, images, is_first, len(parts))
 
         updates = [(of_generator, self._apply_generator)]
         if self.discriminators:
@@ -248,9 +277,7 @@ class LGGAN(keras.Model):
     def test_step(self, data):
         """The same terms and metrics without an update, all networks in inference mode."""
         prepared = self.prepare(data)
-        outputs = self.generator(
-            self._networks_input(prepared), training=False, **self._class_targets(prepared)
-        )
+        outputs = self._draw(self._networks_input(prepared), **self._class_targets(prepared))
         own = self._generator_terms(prepared, outputs, training=False)
         terms = own | {"g_total": tf.add_n(list(own.values()))} | weight_means(outputs)
         if self.discriminators:
@@ -272,6 +299,11 @@ class LGGAN(keras.Model):
         order = {"discriminator": of_d} if of_d else {}
         own = {"generator": tuple(name for name in names if name not in of_d)}
         return order | own if self.update_order == "discriminator_first" else own | order
+
+    def _draw(self, inputs, **targets):
+        if self.average is None:
+            return self.generator(inputs, training=False, **targets)
+        return self.average.draw(self.generator, inputs, **targets)
 
     def _networks_input(self, prepared):
         return {name: value for name, value in prepared.items() if name != "image"}
@@ -302,16 +334,22 @@ class LGGAN(keras.Model):
             **shares,
         )
 
-    def _update_discriminators(self, prepared, outputs):
+    def _update_discriminators(self, batch, prepared, outputs):
         if not self.discriminators:
             return {}
-        terms, gradients = self._discriminator_gradients(prepared, outputs)
-        return terms | self._apply_discriminators(terms, gradients)
+        images, drawn_for = drawn_images(outputs), prepared
+        if self.pool is not None:
+            earlier, images = self.pool.exchange(batch, images)
+            drawn_for = self.prepare(earlier)
+        for _ in range(self.discriminator_steps):
+            terms, gradients = self._discriminator_gradients(prepared, images, drawn_for=drawn_for)
+            terms |= self._apply_discriminators(terms, gradients)
+        return terms
 
-    def _discriminator_gradients(self, prepared, outputs, training=True, parts=1):
-        images = {name: tf.stop_gradient(x) for name, x in drawn_images(outputs).items()}
+    def _discriminator_gradients(self, prepared, images, training=True, parts=1, drawn_for=None):
+        images = {name: tf.stop_gradient(x) for name, x in images.items()}
         with tf.GradientTape() as tape:
-            opinions = self._judge(prepared, images, training)
+            opinions = self._judge(prepared, images, training, drawn_for=drawn_for)
             terms = self.objective.discriminator_terms(*opinions, parts)
             total = tf.add_n(list(terms.values()))
             scaled = self.discriminator_optimizer.scale_loss(total)
@@ -331,17 +369,20 @@ class LGGAN(keras.Model):
         optimizer = getattr(self, f"{network}_optimizer")
         return self.guard.update(network, optimizer, terms, gradients, variables, self.clip_norm)
 
-    def _judge(self, prepared, images, training, with_real=True):
-        """Every view's opinion of the drawn images and, per drawn image, of the photo."""
+    def _judge(self, prepared, images, training, with_real=True, drawn_for=None):
+        """Every view's opinion of the drawn images and, per drawn image, of the photo.
+
+        `drawn_for`: the prepared batch that the images were drawn for, if it is another one.
+        """
+        drawn_for = drawn_for or prepared
         fakes, reals = {}, {}
         for view, discriminator in self.discriminators.items():
             fakes[view], reals[view] = {}, {}
             names = list(images)
             for group in [names] if self.joint_passes else [[name] for name in names]:
-                shown = [images[name] for name in group] + (
-                    [prepared["image"]] if with_real else []
-                )
-                shown = [_seen(view, prepared, x) for x in shown]
+                shown = [_seen(view, drawn_for, images[name]) for name in group]
+                if with_real:
+                    shown.append(_seen(view, prepared, prepared["image"]))
                 scales = discriminator(tf.concat(shown, 0), training=training)
                 parts = [[tf.split(maps, len(shown)) for maps in scale] for scale in scales]
                 opinions = [
@@ -367,6 +408,9 @@ class LGGAN(keras.Model):
             "discriminators": {view: serialize(d) for view, d in self.discriminators.items()},
             "update_order": self.update_order,
             "joint_passes": self.joint_passes,
+            "average": serialize(self.average),
+            "pool": serialize(self.pool),
+            "discriminator_steps": self.discriminator_steps,
         }
         return super().get_config() | own
 
@@ -374,7 +418,8 @@ class LGGAN(keras.Model):
     def from_config(cls, config):
         """The inverse of `get_config`."""
         restore = keras.saving.deserialize_keras_object
-        own = {name: restore(config.pop(name)) for name in ("prepare", "generator")}
+        parts = ("prepare", "generator", "average", "pool")
+        own = {name: restore(config.pop(name)) for name in parts}
         views = config.pop("discriminators")
         return cls(**own, discriminators={view: restore(d) for view, d in views.items()}, **config)
 

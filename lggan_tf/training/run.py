@@ -11,31 +11,19 @@ import tensorflow as tf
 from lggan_tf.config import Config
 from lggan_tf.data.pipeline import steps_per_epoch, training_batches
 from lggan_tf.data.user_errors import raised_as_user_error
-from lggan_tf.errors import UserError
+from lggan_tf.errors import Stopped, UserError
 from lggan_tf.runs.build import build_source, build_transform
 from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.class_balance import build_class_balance
-from lggan_tf.runs.folder import RunFolder, write_atomically
+from lggan_tf.runs.folder import RunFolder
 from lggan_tf.training.build import build_lggan
 from lggan_tf.training.callbacks.build import Run, build_callbacks
 from lggan_tf.training.callbacks.sample_grid import SampleGrid
 from lggan_tf.training.callbacks.stop_on_signals import StopOnSignals
 from lggan_tf.training.compiled_step import CompiledStep
 from lggan_tf.training.loop import run_steps
+from lggan_tf.training.resume import open_or_continue
 from lggan_tf.training.strategy import build_strategy, is_chief, worker_count
-
-# What a continued run may change: how long it goes on and what it reports, not what it computes.
-CHANGEABLE = (
-    "max_train_minutes",
-    "log_every",
-    "sample_every",
-    "checkpoint_every",
-    "keep",
-    "strategy",
-    "steps_per_execution",
-    "cache",
-    "profile_steps",
-)
 
 
 def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print) -> int:
@@ -51,7 +39,7 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
 
     Raises:
         UserError: data, settings, folder or weights do not fit; a loss is not finite.
-        KeyboardInterrupt: a signal came; the run was saved.
+        Stopped: a signal came; the run was saved.
     """
     train_config = config.train
     strategy = build_strategy(train_config)
@@ -67,8 +55,8 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
     with strategy.scope():
         model = build_lggan(config, source.classes, per_epoch, balance and balance.weights)
         step = tf.Variable(0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-    checkpoints = Checkpoints(folder, model, step, train_config.keep)
-    start = _open_or_continue(config, folder, source.classes, checkpoints, say, chief)
+    checkpoints = Checkpoints(folder, model, step, train_config.keep, say=say)
+    start = open_or_continue(config, folder, source.classes, model, checkpoints, say, chief)
     if workers > 1:
         _check_agreement(strategy, folder, start)
     say(_summary(model, source, strategy, total))
@@ -99,7 +87,9 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
             chief,
         )
         update, callbacks = (
-            CompiledStep(strategy, model.step, train_config.jit_compile),
+            CompiledStep(
+                strategy, model.step, train_config.jit_compile, not train_config.deterministic
+            ),
             build_callbacks(run),
         )
         done = run_steps(
@@ -115,7 +105,7 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
         )
     if signals.received:
         say(f"stopped by a signal at step {done}; the same command goes on from there")
-        raise KeyboardInterrupt
+        raise Stopped(signals.received[0])
     say(
         f"done: {done} of {total} steps; pictures in {folder.samples}, TensorBoard logs in "
         f"{folder.logs}"
@@ -125,45 +115,6 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
 
 def _silent(line: str) -> None:
     """What workers other than the chief say."""
-
-
-def _open_or_continue(config, folder, classes, checkpoints, say, is_chief) -> int:
-    """Starts a run or takes it up again; returns the number of steps done.
-
-    Only the chief writes.
-    """
-    missing, start = checkpoints.missing, 0
-    if is_chief or folder.exists:
-        _open_run(config, folder, classes, is_start=bool(missing))
-    if checkpoints.latest:
-        start = checkpoints.restore()
-        if missing:
-            if is_chief:
-                write_atomically(folder.config_file, config.to_json())
-            say(f"starting from the weights in {folder.path}; new are {', '.join(missing)}")
-        else:
-            say(f"continuing {folder.path} from step {start}")
-    return start
-
-
-def _open_run(config: Config, folder: RunFolder, classes, is_start: bool = False) -> None:
-    """Starts a run, or makes sure that the one in the folder is the same.
-
-    Imported weights that have not trained a step yet (`is_start`) may be trained with other data
-    and losses than the import supposed, but not in other networks.
-    """
-    if not folder.exists:
-        folder.create(config, classes)
-        return
-    before, now = folder.read_config().to_flat(), config.to_flat()
-    own = vars(config.model) if is_start else now
-    for name, value in now.items():
-        if name in own and name not in CHANGEABLE and before[name] != value:
-            raise UserError(
-                f"{folder.path} holds a run with --{name}={before[name]}, not {value}; give the "
-                f"same flags to "
-                "continue it, or another --run_dir"
-            )
 
 
 def _check_agreement(strategy, folder: RunFolder, start: int) -> None:

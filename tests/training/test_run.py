@@ -14,12 +14,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lggan_tf.config import Config
 from lggan_tf.data.pipeline import training_batches
-from lggan_tf.errors import UserError
+from lggan_tf.errors import Stopped, UserError
 from lggan_tf.runs.build import build_source, build_transform
 from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder
 from lggan_tf.training import run
 from lggan_tf.training.callbacks.sample_grid import picture_grid, to_pixels
+from lggan_tf.training.resume import open_run
 from lggan_tf.training.run import train
 
 # Three steps an epoch, one epoch at the full rate and one of decay: six steps.
@@ -72,8 +73,9 @@ def compare_resumed(config, tmp_path):
     lines, first, second = [], [], []
     assert trained(config, whole, lines.append) == 6
     handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped) as stopped:
         trained(config, parts, interrupted_at(3, first))
+    assert stopped.value.number == signal.SIGINT
     assert signal.getsignal(signal.SIGINT) is handler
     assert first[-1] == "stopped by a signal at step 3; the same command goes on from there"
     assert int(tf.train.latest_checkpoint(parts.checkpoints).rpartition("-")[2]) == 3
@@ -166,7 +168,7 @@ def test_more_images_in_a_batch_than_there_are(plain, tmp_path, cheap):
     ("changed", "words"),
     [
         ({"filters": 8}, "--filters=4, not 8; give the same flags to continue it"),
-        ({"epochs": 9}, "--epochs=1, not 9"),
+        ({"ema_decay": 0.5}, "--ema_decay=0.0, not 0.5"),
         ({"generator_learning_rate": 1.0}, "--generator_learning_rate=0.002, not 1.0"),
     ],
 )
@@ -174,10 +176,19 @@ def test_a_run_goes_on_with_its_own_settings_alone(plain, tmp_path, classes, cha
     folder = RunFolder(tmp_path / "a")
     folder.create(Config.from_flat(plain | TOWN), classes)
     with pytest.raises(UserError) as caught:
-        run._open_run(Config.from_flat(plain | TOWN | changed), folder, classes)
+        open_run(Config.from_flat(plain | TOWN | changed), folder, classes)
     assert words in str(caught.value) and str(folder.path) in str(caught.value)
-    harmless = {"log_every": 99, "max_train_minutes": 5.0, "keep": 9, "strategy": "one"}
-    run._open_run(Config.from_flat(plain | TOWN | harmless), folder, classes)
+    harmless = {
+        "epochs": 9,
+        "log_every": 99,
+        "max_train_minutes": 5.0,
+        "keep": 9,
+        "strategy": "one",
+    }
+    lines = []
+    open_run(Config.from_flat(plain | TOWN | harmless), folder, classes, lines.append)
+    assert lines == ["--epochs was 1 and is 9 from now on"]
+    assert folder.read_config() == Config.from_flat(plain | TOWN | {"epochs": 9})
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_can_be_seen_again(plain, tmp_path):
@@ -250,7 +261,7 @@ def test_imported_weights_may_be_trained_with_other_settings_but_in_no_other_net
     folder = RunFolder(tmp_path / "a")
     folder.create(Config.from_flat(plain | TOWN), classes)
     other = {"epochs": 9, "data_dir": "d", "lambda_tv": 1.0, "seed": 4}
-    run._open_run(Config.from_flat(plain | TOWN | other), folder, classes, is_start=True)
+    open_run(Config.from_flat(plain | TOWN | other), folder, classes, is_start=True)
     with pytest.raises(UserError, match="--latent_stride=32, not 64"):
         changed = Config.from_flat(plain | TOWN | {"latent_stride": 64})
-        run._open_run(changed, folder, classes, is_start=True)
+        open_run(changed, folder, classes, is_start=True)

@@ -107,7 +107,9 @@ def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
             Settings(run.config, trial, classes, run.balance, writer, run.say),
             Profile(run.config.profiled_steps, run.folder.logs, run.say),
             Samples(train.sample_every, run.grid, run.folder, writer),
-            SaveCheckpoints(train.checkpoint_every, run.checkpoints, run.step),
+            SaveCheckpoints(
+                train.checkpoint_every, run.checkpoints, run.step, train.best_metric, run.grid
+            ),
         ]
     reports = Reports(train.log_every, run.steps_per_epoch, train.global_batch_size, reporters)
     return [limit, run.signals, reports, *reporters, *writers]

@@ -6,7 +6,7 @@ import keras
 
 
 class StopOnSignals(keras.callbacks.Callback):
-    """Collects the first SIGINT or SIGTERM, so that the step can end; a second acts at once.
+    """Collects the first SIGINT or SIGTERM, so that the step can end; a second ends the process.
 
     A context manager around the run, so that the handlers are taken back whatever happens.
     """
@@ -29,7 +29,9 @@ class StopOnSignals(keras.callbacks.Callback):
 
     def _note(self, number, frame):
         self.received.append(number)
-        self._restore()
+        # Not Python's own handlers: they wait for the end of the step, which the user does not.
+        for other in self._before:
+            signal.signal(other, signal.SIG_DFL)
 
     def _restore(self):
         for number, handler in self._before.items():
