@@ -32,7 +32,7 @@ def open_source(
     """A split of a data set.
 
     Args:
-        dataset: one of `lggan_tf.config.DATASETS`.
+        dataset: one of `lggan_tf.settings.DATASETS`.
         data_dir: folder of the data set; the town needs none.
         split: "train" or "val".
         height: pixels, the size at which the town is drawn; files come in their own size.

@@ -5,8 +5,8 @@ import os
 
 import tensorflow as tf
 
-from lggan_tf.config import TrainConfig
 from lggan_tf.errors import UserError
+from lggan_tf.settings import TrainConfig
 
 
 def build_strategy(train: TrainConfig) -> tf.distribute.Strategy:

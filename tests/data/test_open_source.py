@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lggan_tf.config import DATASETS
 from lggan_tf.data.classes import ClassTable, builtin_classes
 from lggan_tf.data.sample import CachedSource
 from lggan_tf.data.sources import open_classes, open_source
 from lggan_tf.errors import UserError
+from lggan_tf.settings import DATASETS
 
 TWO = ClassTable(("a", "b"), ((0, 0, 0), (1, 1, 1)))
 SIZE = {"height": 16, "width": 32}

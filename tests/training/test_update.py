@@ -217,7 +217,7 @@ def test_devices_that_there_are_not(monkeypatch, settings, environment, words):
 
 def test_devices_that_cannot_share():
     script = child_process.LOGICAL_CPUS + (
-        "from lggan_tf.config import TrainConfig\n"
+        "from lggan_tf.settings import TrainConfig\n"
         "from lggan_tf.errors import UserError\n"
         "from lggan_tf.training.strategy import build_strategy\n"
         "for own in ({'global_batch_size': 5}, {'jit_compile': True}):\n"
