@@ -1,4 +1,4 @@
-"""Flags from the settings of `lggan_tf.config`, and a `Config` from the flags.
+"""Flags from the settings of `lggan_tf.settings`, and a `Config` from the flags.
 
 A setting is declared once, as a dataclass field; its flag takes the field's name, type, default,
 help and legal values. The flags are grouped by section (data, model, loss, train), which is how

@@ -25,7 +25,7 @@ class Found:
 
     Attributes:
         kind: one of `CROSS_VIEW`, `SEMANTIC`, `PATCH`, `MULTISCALE`.
-        settings: settings of `lggan_tf.config` that its shapes tell.
+        settings: settings of `lggan_tf.settings` that its shapes tell.
         channels: its input channels.
         heads: class heads (generators).
         classified: rows of the classification head; 0: there is none.

@@ -42,7 +42,7 @@ def test_file_and_findings(called, runs, monkeypatch, tmp_path):
     options = ("--format=tflite", "--quantize=int16x8", "--width=64", "--name=street")
     code, out, err = called(*options, f"--tflite_dir={tmp_path}")
     file = tmp_path / "street_32x64_int16x8.tflite"
-    assert (code, err) == (0, "") and given[0][1:] == (file, "int16x8", 32, 64, 20.0)
+    assert (code, err) == (0, "") and given[0][1:] == (file, "int16x8", 32, 64, 20.0, "latest")
     assert f"exported {file}: 2.00 MB, 41.2 dB and at most 0.02 from the SavedModel on 8" in out
     assert "12.3 ms per image on 2 threads" in out
     assert out.splitlines()[-1] == "operators that compute in float32: ADD"

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lggan_tf.runs.checkpoint_files import CheckpointFiles
+
 SCRIPT = """
 import json, sys
 import keras
@@ -38,7 +40,8 @@ def start(settings, folder, ports):
 
 
 def weights(folder):
-    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(folder / "checkpoints"))
+    files = CheckpointFiles(folder / "checkpoints", 2)
+    reader = tf.train.load_checkpoint(files.prefix(files.newest_whole()))
     names = [n for n in reader.get_variable_to_shape_map() if "save_counter" not in n]
     return {name: reader.get_tensor(name) for name in names if not name.startswith("_")}
 
@@ -101,5 +104,4 @@ def test_a_signal_to_one_worker_stops_both_at_one_step(plain, tmp_path):
     assert processes[0].returncode == 0, errors[-3000:]
     assert "done: " in out.splitlines()[-1] and "of 1200 steps" in out.splitlines()[-1]
     done = int(out.splitlines()[-1].split()[1])
-    saved = tf.train.latest_checkpoint(tmp_path / "a" / "checkpoints")
-    assert saved.endswith(f"-{done}") and done < 1200
+    assert CheckpointFiles(tmp_path / "a" / "checkpoints", 2).newest_whole() == done < 1200
