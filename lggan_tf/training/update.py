@@ -29,7 +29,7 @@ def apply_gradients(
             context = tf.distribute.get_replica_context()
             summed = context.all_reduce(tf.distribute.ReduceOp.SUM, summed)
         if clip_norm:
-            limit = optimizer.scale_loss(tf.constant(clip_norm, "float32"))
+            limit = optimizer.scale_loss(tf.constant(clip_norm, summed[0].dtype))
             summed, _ = tf.clip_by_global_norm(summed, limit)
         gradients = [None] * len(gradients)
         for i, gradient in zip(used, summed, strict=True):

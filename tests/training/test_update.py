@@ -1,5 +1,6 @@
 """Clipping and loss scale over two devices; accumulation; steps in one call."""
 
+import dataclasses
 import json
 
 import child_process
@@ -11,6 +12,7 @@ import tensorflow as tf
 from lggan_tf.config import Config
 from lggan_tf.errors import UserError
 from lggan_tf.training.accumulation import accumulate, split
+from lggan_tf.training.build import build_lggan
 from lggan_tf.training.compiled_step import CompiledStep
 from lggan_tf.training.strategy import build_strategy
 from lggan_tf.training.update import apply_gradients, with_loss_scale
@@ -107,8 +109,11 @@ def test_a_batch_in_parts():
 
 
 @pytest.mark.parametrize("order", ["discriminator_first", "generator_first"])
-def test_accumulated_parts_update_as_the_whole(plain, make_model, random_batch, classes, order):
-    """No batch norm; spectral vectors move once; classes are not spread evenly over the images."""
+def test_accumulated_parts_update_as_the_whole(plain, random_batch, classes, order):
+    """No batch norm; spectral vectors move once; classes are not spread evenly over the images.
+
+    In float64: in float32 rounding makes some activation change sides at zero.
+    """
     settings = plain | {
         "update_order": order, "discriminator": "multiscale", "global_batch_size": 4,
         "lambda_tv": 1e-6, "lambda_l1": 1.0,
@@ -116,7 +121,9 @@ def test_accumulated_parts_update_as_the_whole(plain, make_model, random_batch, 
     found = []
     for parts in (1, 2):
         keras.backend.clear_session()
-        config, model = make_model(settings)
+        config = Config.from_flat(settings).check()
+        train = dataclasses.replace(config.train, precision="float64")  # no setting of a run
+        model = build_lggan(dataclasses.replace(config, train=train), classes, 10)
         batch = dict(random_batch(config, classes, 4))
         labels = np.array(batch["labels"])
         labels[2:] = 1
@@ -142,8 +149,6 @@ def test_accumulated_parts_update_as_the_whole(plain, make_model, random_batch, 
 
 @pytest.mark.slow
 def test_float16_steps_with_a_scale(plain, classes, random_batch):
-    from lggan_tf.training.build import build_lggan
-
     config = Config.from_flat(plain | {"precision": "mixed_float16"}).check()
     model = build_lggan(config, classes, 10)
     optimizers = model.generator_optimizer, model.discriminator_optimizer
