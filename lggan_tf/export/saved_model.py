@@ -14,16 +14,15 @@ from lggan_tf.export.drawing import EXTRA, load_graph
 from lggan_tf.runs.folder import RunFolder
 
 
-def write_signatures(generator, signatures: dict, path: Path) -> None:
+def write_signatures(signatures: dict, path: Path) -> None:
     """Writes a SavedModel.
 
     Args:
-        generator: holds the variables.
         signatures: name -> function of a dict of tensors, and the dict of its `tf.TensorSpec`.
         path: the new folder.
     """
     archive = keras.export.ExportArchive()
-    archive.track(generator)
+    # Not archive.track(generator): all that the functions use is saved, and what was tracked again.
     for name, (function, specs) in signatures.items():
         archive.add_endpoint(name, function, input_signature=[specs])
     archive.write_out(str(path), verbose=False)
@@ -54,7 +53,7 @@ def export_saved_model(
             f"cannot write {target} ({error.strerror}); choose another --savedmodels_dir"
         ) from error
     try:
-        write_signatures(graph.generator, graph.signatures, temporary / "model")
+        write_signatures(graph.signatures, temporary / "model")
         extra = temporary / "model" / EXTRA
         extra.mkdir()
         shutil.copy(folder.config_file, extra)

@@ -104,7 +104,7 @@ def _write_saved_model(graph: DrawingGraph, config: Config, path: Path) -> None:
         return {"image": graph.images(batch)["image"]}
 
     signatures = {"serving_default": (draw, specs), "explain": graph.signatures["explain"]}
-    write_signatures(graph.generator, signatures, path)
+    write_signatures(signatures, path)
 
 
 def _drawing_variables(graph: DrawingGraph):

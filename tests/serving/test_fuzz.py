@@ -105,7 +105,8 @@ def test_any_path_has_an_answer(server, method, segments, query):
     from urllib.parse import quote
 
     path = "/".join(quote(segment, safe="%:.") for segment in segments)
-    check(server.request(method, f"/{path}?{quote(query)}"))
+    # The client itself refuses a path that begins with two slashes: no test of the server.
+    check(server.request(method, f"/{path.lstrip('/')}?{quote(query)}"))
 
 
 @pytest.fixture(autouse=True, scope="module")
