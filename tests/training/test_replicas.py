@@ -35,7 +35,7 @@ with strategy.scope():
     keras.utils.set_random_seed(0)
     model = LGGAN(*build_networks(config, table), config.train.update_order)
     make = {
-        "sgd": lambda rate: keras.optimizers.SGD(0.002, momentum=0.5),
+        "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.5),
         "adam": lambda rate: build_optimizer(config, rate, 10),
     }[optimizer]
     rates = config.train.generator_learning_rate, config.train.discriminator_learning_rate
@@ -150,6 +150,8 @@ def compare(one, two, replicas, besides=()):
     terms = {name: float(value) for name, value in one.items() if name.startswith("terms/")}
     assert len(terms) > 6
     for name, value in terms.items():
+        if "gradient_norm" in name:  # of several devices the mean of each one's own
+            continue
         assert float(two[name]) == pytest.approx(value, rel=1e-4, abs=1e-6), name
 
 
