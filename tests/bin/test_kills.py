@@ -73,6 +73,6 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path):
     assert found == {step: expected[step] for step in found}
     print(f"{kills} kills; the last run did {len(found)} of 240 steps")
     ours, theirs = weights(tmp_path / "whole"), weights(tmp_path / "parts")
-    assert ours.keys() == theirs.keys() and len(ours) > 200
+    assert ours.keys() == theirs.keys() and len(ours) > 150
     for name, value in ours.items():
         np.testing.assert_array_equal(theirs[name], value, err_msg=name)
