@@ -123,16 +123,17 @@ def parts_of(config, folder: RunFolder):
     step = tf.Variable(0, dtype=tf.int64)
     folder.create(config, source.classes)
     run = Run(
-        config,
-        folder,
-        source,
-        SampleGrid(held_out, build_transform(config, source.classes, training=False)),
-        Checkpoints(folder, model, step, train.keep),
-        step,
-        per_epoch,
-        10**9,
-        StopOnSignals(),
-        print,
+        config=config,
+        folder=folder,
+        source=source,
+        balance=None,
+        grid=SampleGrid(held_out, build_transform(config, source.classes, training=False)),
+        checkpoints=Checkpoints(folder, model, step, train.keep),
+        step=step,
+        steps_per_epoch=per_epoch,
+        total=10**9,
+        signals=StopOnSignals(),
+        say=print,
     )
     transform = build_transform(config, source.classes, training=True)
     batches = training_batches(source, transform, train.global_batch_size, train.seed)

@@ -73,30 +73,27 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
     iterator = iter(strategy.experimental_distribute_dataset(batches) if distributed else batches)
     with raised_as_user_error(), StopOnSignals() as signals:
         run = Run(
-            config,
-            folder,
-            source,
-            balance,
-            grid,
-            checkpoints,
-            step,
-            per_epoch,
-            total,
-            signals,
-            say,
-            chief,
+            config=config,
+            folder=folder,
+            source=source,
+            balance=balance,
+            grid=grid,
+            checkpoints=checkpoints,
+            step=step,
+            steps_per_epoch=per_epoch,
+            total=total,
+            signals=signals,
+            say=say,
+            is_chief=chief,
         )
-        update, callbacks = (
-            CompiledStep(
-                strategy, model.step, train_config.jit_compile, not train_config.deterministic
-            ),
-            build_callbacks(run),
+        update = CompiledStep(
+            strategy, model.step, train_config.jit_compile, not train_config.deterministic
         )
         done = run_steps(
             model,
             update,
             iterator,
-            callbacks,
+            build_callbacks(run),
             start,
             total,
             per_epoch,
