@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from lggan_tf.bin import quiet, runner
+from lggan_tf.bin import checkpoint_flag, quiet, runner
 from lggan_tf.errors import UserError
 
 
@@ -29,14 +29,7 @@ def define(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "name", "", "The model's name; empty: that of the run's folder.", flag_values=flag_values
     )
-    flags.DEFINE_enum(
-        "checkpoint",
-        "latest",
-        ["latest", "best"],
-        "Which checkpoint of the run; best: by its --best_metric.",
-        flag_values=flag_values,
-    )
-
+    checkpoint_flag.define(flag_values)
     flags.DEFINE_enum(
         "format", "saved_model", ("saved_model", "tflite"), "What to make.", flag_values=flag_values
     )

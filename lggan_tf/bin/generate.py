@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from lggan_tf.bin import quiet, runner
+from lggan_tf.bin import checkpoint_flag, quiet, runner
 from lggan_tf.errors import UserError
 
 
@@ -38,13 +38,7 @@ def define(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "batch_size", 4, "Images drawn at a time.", flag_values=flag_values, lower_bound=1
     )
-    flags.DEFINE_enum(
-        "checkpoint",
-        "latest",
-        ["latest", "best"],
-        "Which checkpoint of the run; best: by its --best_metric.",
-        flag_values=flag_values,
-    )
+    checkpoint_flag.define(flag_values)
 
 
 def _source(flag_values: flags.FlagValues, drawing):

@@ -68,6 +68,11 @@ class Checkpoints:
         return None if newest is None else self._files.prefix(newest)
 
     @property
+    def unfinished(self) -> str:
+        """Checkpoints that are left out, if there are none that are used, in words."""
+        return "" if self.latest else self._faults(self._files.numbers())
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Parts of the model that the newest checkpoint, if it is a start, does not hold."""
         held = held_parts(self.latest) if self._complete and self.latest else set()
@@ -156,10 +161,5 @@ def _by_number(variables) -> tf.train.Checkpoint:
     without a word.
     """
     return tf.train.Checkpoint(
-        **{
-            f"v{number:04d}": getattr(variable, "value", variable)
-            if not isinstance(variable, tf.Variable)
-            else variable
-            for number, variable in enumerate(variables)
-        }
+        **{f"v{number:04d}": variable.value for number, variable in enumerate(variables)}
     )

@@ -20,6 +20,7 @@ from lggan_tf.runs.weight_average import WeightAverage
 from lggan_tf.training.accumulation import accumulate, split
 from lggan_tf.training.guard import Guard
 from lggan_tf.training.image_pool import ImagePool
+from lggan_tf.training.judging import judge
 from lggan_tf.training.step_metrics import accuracies, metric_names, weight_means
 from lggan_tf.training.update import with_loss_scale
 
@@ -369,28 +370,10 @@ class LGGAN(keras.Model):
         optimizer = getattr(self, f"{network}_optimizer")
         return self.guard.update(network, optimizer, terms, gradients, variables, self.clip_norm)
 
-    def _judge(self, prepared, images, training, with_real=True, drawn_for=None):
-        """Every view's opinion of the drawn images and, per drawn image, of the photo.
-
-        `drawn_for`: the prepared batch that the images were drawn for, if it is another one.
-        """
-        drawn_for = drawn_for or prepared
-        fakes, reals = {}, {}
-        for view, discriminator in self.discriminators.items():
-            fakes[view], reals[view] = {}, {}
-            names = list(images)
-            for group in [names] if self.joint_passes else [[name] for name in names]:
-                shown = [_seen(view, drawn_for, images[name]) for name in group]
-                if with_real:
-                    shown.append(_seen(view, prepared, prepared["image"]))
-                scales = discriminator(tf.concat(shown, 0), training=training)
-                parts = [[tf.split(maps, len(shown)) for maps in scale] for scale in scales]
-                opinions = [
-                    [[maps[i] for maps in scale] for scale in parts] for i in range(len(shown))
-                ]
-                fakes[view] |= dict(zip(group, opinions, strict=False))
-                reals[view] |= dict.fromkeys(group, opinions[-1] if with_real else None)
-        return fakes, reals
+    def _judge(self, prepared, images, training, **how):
+        """`judge` by this model's discriminators."""
+        groups = [list(images)] if self.joint_passes else [[name] for name in images]
+        return judge(self.discriminators, prepared, images, groups, training, **how)
 
     def _track(self, terms):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -422,10 +405,3 @@ class LGGAN(keras.Model):
         own = {name: restore(config.pop(name)) for name in parts}
         views = config.pop("discriminators")
         return cls(**own, discriminators={view: restore(d) for view, d in views.items()}, **config)
-
-
-def _seen(view, prepared, image):
-    """What the discriminator of a view sees, `[B,H,W,C]`: its condition, if any, and the image."""
-    if view == "image":
-        return image
-    return tf.concat([prepared[view], tf.cast(image, prepared[view].dtype)], axis=-1)

@@ -47,6 +47,8 @@ def open_or_continue(
     if is_chief:
         open_run(config, folder, classes, say, is_start=bool(missing))
     if not latest:
+        if unfinished := checkpoints.unfinished:
+            say(f"left out: {unfinished}; starting from step 0")
         if config.train.warm_start:
             _start_warm(RunFolder(config.train.warm_start), model, say)
         return 0

@@ -165,6 +165,14 @@ def test_saved_model_cli_runs_it(exported, random_input, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "image.npy"), expected)
 
 
+def test_variables_are_saved_once(runs, exported):
+    """Keras' archive saves what it tracks beside what the functions use, each of them whole."""
+    reader = tf.train.load_checkpoint(exported("cross_view") / "variables" / "variables")
+    shapes = reader.get_variable_to_shape_map().values()
+    held = sum(int(np.prod(shape)) for shape in shapes if shape)
+    assert held == runs("cross_view").generator.count_params()
+
+
 def test_versions_count_up_and_the_newest_is_opened(runs, tmp_path):
     folder = runs("cross_view").folder
     (tmp_path / "m" / "notes").mkdir(parents=True)

@@ -1,4 +1,6 @@
-"""Counts steps for what happens every so many of them."""
+"""What happens every so many steps."""
+
+import keras
 
 
 class Every:
@@ -30,3 +32,29 @@ class Every:
         """Notes that it was done, and returns the number of steps done in all."""
         self._last = self._now
         return self._now
+
+
+class Periodic(keras.callbacks.Callback):
+    """Calls `act` every so many steps and, unless it was just done, at the end.
+
+    Args:
+        every: steps between two times.
+    """
+
+    def __init__(self, every: int):
+        super().__init__()
+        self._every = Every(every)
+
+    def act(self, step: int) -> None:
+        """To be overridden; `step` is the number of steps done in all."""
+        raise NotImplementedError
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Acts if it is time."""
+        if self._every.is_due(batch, logs.steps):
+            self.act(self._every.done())
+
+    def on_train_end(self, logs=None):
+        """Acts once more, unless it was just done."""
+        if self._every.is_pending:
+            self.act(self._every.done())

@@ -1,20 +1,19 @@
 """Checkpoints of a run."""
 
-import keras
 import tensorflow as tf
 
 from lggan_tf.metrics.mean_l1 import mean_l1
 from lggan_tf.metrics.psnr import psnr
 from lggan_tf.metrics.ssim import ssim
 from lggan_tf.runs.checkpoints import Checkpoints
-from lggan_tf.training.callbacks.every import Every
+from lggan_tf.training.callbacks.every import Periodic
 from lggan_tf.training.callbacks.sample_grid import SampleGrid
 
 # `--best_metric`: its function, and whether larger is better.
 METRICS = {"mean_l1": (mean_l1, False), "psnr": (psnr, True), "ssim": (ssim, True)}
 
 
-class SaveCheckpoints(keras.callbacks.Callback):
+class SaveCheckpoints(Periodic):
     """Saves every so many steps and at the end, and keeps the best.
 
     Args:
@@ -33,23 +32,14 @@ class SaveCheckpoints(keras.callbacks.Callback):
         best_metric: str,
         grid: SampleGrid,
     ):
-        super().__init__()
-        self._every, self._checkpoints, self._step = Every(every), checkpoints, step
+        super().__init__(every)
+        self._checkpoints, self._step = checkpoints, step
         self._best_metric, self._batch = best_metric, grid.batch
         self._score = tf.function(self._score_now)
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Saves if it is time."""
-        if self._every.is_due(batch, logs.steps):
-            self._save()
-
-    def on_train_end(self, logs=None):
-        """Saves once more, unless it was just done."""
-        if self._every.is_pending:
-            self._save()
-
-    def _save(self):
-        self._step.assign(self._every.done())
+    def act(self, step):
+        """Saves."""
+        self._step.assign(step)
         self._checkpoints.save()
         if self._best_metric != "none":
             value = float(self._score(self._batch))
@@ -58,5 +48,5 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     def _score_now(self, batch):
         drawn = tf.cast(self.model(batch, training=False)["image"], "float32")
-        photos = tf.cast(batch["image"], "float32") / 127.5 - 1.0
+        photos = tf.cast(self.model.prepare(batch)["image"], "float32")
         return tf.reduce_mean(METRICS[self._best_metric][0](drawn, photos))
