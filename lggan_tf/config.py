@@ -194,6 +194,13 @@ class Config:
                 "--perceptual_weights, a VGG19 weights file; set it, choose another network, or "
                 "set the weight to 0"
             )
+        if bool(loss.teacher) != bool(loss.lambda_distillation):
+            raise UserError(
+                f"--teacher={loss.teacher} and --lambda_distillation={loss.lambda_distillation:g} "
+                "go together: give both or neither"
+            )
+        if loss.teacher and (train.jit_compile or train.strategy == "tpu"):
+            raise UserError("--teacher goes neither with --jit_compile nor with --strategy=tpu")
         for name in ("global_batch_size", "filters", "spade_hidden", "log_every", "sample_every",
                      "checkpoint_every", "keep", "town_places", "discriminator_filters",
                      "discriminator_layers", "discriminator_scales", "accumulate_steps",
@@ -220,6 +227,8 @@ class Config:
                 f"--accumulate_steps={train.accumulate_steps} does not go with --pool_size and "
                 "--discriminator_steps: set it to 1, or leave those two out"
             )
+        if model.local_rank < 0:
+            raise UserError(f"--local_rank={model.local_rank} must not be negative")
         if not 0 <= train.seed < 2**32:
             raise UserError(f"--seed={train.seed} must be between 0 and {2**32 - 1}")
         if train.epochs + train.decay_epochs < 1:

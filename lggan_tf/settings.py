@@ -82,6 +82,12 @@ class ModelConfig:
         32, "Image side over the side of SPADE's smallest map: 16, 32, 64 or 128."
     )
     branches: str = setting("both", "Which branches draw the image.", ("both", "global", "local"))
+    local_rank: int = setting(
+        0,
+        "Channels of a projection that all sub-generators share and apply first; 0: none, as in "
+        "the paper. A few make the sub-generators cheap where they are computed densely, as in "
+        "TFLite.",
+    )
     merge: str = setting("conv", "How class images become the local image.", ("sum", "conv"))
     fusion: str = setting("learned", "How the branches are fused.", ("learned", "uniform"))
     implementation: str = setting(
@@ -133,6 +139,13 @@ class LossConfig:
     lambda_class: float = setting(1.0, "Weight of the classification of class-specific features.")
     lambda_perceptual: float = setting(10.0, "Weight of the perceptual loss.")
     lambda_tv: float = setting(0.0, "Weight of the total variation (a sum over pixels).")
+    lambda_distillation: float = setting(
+        0.0,
+        "Weight of the pixel L1 between the fused, global and local images and those of --teacher.",
+    )
+    teacher: str = setting(
+        "", "SavedModel of lggan-export, NAME or NAME/VERSION, whose images G learns to draw."
+    )
     perceptual_network: str = setting(
         "vgg19",
         "Feature network of the perceptual loss.",

@@ -3,7 +3,6 @@
 What is exported is what `lggan-generate` runs.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from lggan_tf.config import Config
-from lggan_tf.data.classes import ClassTable, load_classes
+from lggan_tf.data.classes import ClassTable
 from lggan_tf.errors import UserError
 from lggan_tf.export.graph import DrawingGraph
 from lggan_tf.runs.folder import RunFolder
 from lggan_tf.runs.load import load_generator
-
-EXTRA = "assets.extra"  # TensorFlow's place for files that travel with a SavedModel
+from lggan_tf.runs.saved_model import find_saved_model, read_saved_model
 
 
 @dataclass(frozen=True)
@@ -74,23 +72,11 @@ def open_drawing(path: str | Path, checkpoint: str = "latest") -> Drawing:
             folder.read_config(),
             graph.classes,
         )
-    if path.is_dir() and not (path / "saved_model.pb").is_file():
-        versions = [
-            p for p in path.iterdir() if p.name.isdecimal() and (p / "saved_model.pb").is_file()
-        ]
-        path = max(versions, key=lambda p: int(p.name), default=path)
-    if not (path / "saved_model.pb").is_file():
+    if find_saved_model(path) is None:
         raise UserError(
             f"{path} is neither a run folder (config.json) nor a SavedModel (saved_model.pb)"
         )
-    try:
-        classes = load_classes(path / EXTRA / "classes.json")
-        config = Config.from_json(
-            (path / EXTRA / "config.json").read_text(), str(path / EXTRA / "config.json")
-        )
-        loaded = tf.saved_model.load(str(path))
-    except (OSError, tf.errors.OpError, json.JSONDecodeError) as error:
-        raise UserError(f"{path} is not a SavedModel that lggan-export wrote ({error})") from error
+    loaded, config, classes = read_saved_model(path)
     signature = loaded.signatures["serving_default"]
     names = signature.structured_input_signature[1]
 

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from lggan_tf.errors import UserError
 from lggan_tf.export.card import as_markdown, model_card
-from lggan_tf.export.drawing import EXTRA, load_graph
+from lggan_tf.export.drawing import load_graph
 from lggan_tf.runs.folder import RunFolder
+from lggan_tf.runs.saved_model import EXTRA
 
 
 def write_signatures(signatures: dict, path: Path) -> None:

@@ -34,6 +34,9 @@ class ClassSpecificConv2D(keras.layers.Layer):
         merge: "sum" adds the class images (cross-view); "conv" mixes their K * filters channels by
             a zero-padded 3x3 convolution and applies the activation again (semantic synthesis).
         initializer: "normal" or "xavier".
+        rank: channels of a projection (1x1, without bias) that all classes share and apply first:
+            kernel i is P S_i with one P `[C, rank]`, so that every sub-generator costs rank / C of
+            its own. 0: no projection, as in the paper.
         implementation: "dense" is the definition, K convolutions of the whole image, and runs
             wherever convolutions do. "sorted" gives the same (`class_sums`) at a cost that follows
             the pixels, in float32 at least; its shapes depend on the labels, so XLA, TFLite and
@@ -50,6 +53,7 @@ class ClassSpecificConv2D(keras.layers.Layer):
         merge: str = "sum",
         initializer: str = "normal",
         implementation: str = "auto",
+        rank: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -62,15 +66,26 @@ class ClassSpecificConv2D(keras.layers.Layer):
         self.filters, self.kernel_size, self.num_classes = filters, kernel_size, num_classes
         self.activation = keras.activations.get(activation)
         self.merge, self.initializer = merge, initializer
-        self.implementation = implementation
+        self.implementation, self.rank = implementation, rank
         if merge == "conv":
             self.mix = PaddedConv2D(
                 filters, 3, pad=1, initializer=initializer, dtype=self.dtype_policy
             )
 
     def build(self, features_shape, labels_shape=None):
-        """Kernels `[K, k, k, C, filters]` and biases `[K, filters]`, class by class."""
-        one = (self.kernel_size, self.kernel_size, features_shape[-1], self.filters)
+        """Kernels `[K, k, k, C, filters]` and biases `[K, filters]`, class by class.
+
+        With a rank the kernels have `rank` channels and the projection is `[C, rank]`.
+        """
+        channels = features_shape[-1]
+        if self.rank:
+            # Keeps the features' variance, so that kernels start as without it.
+            deviation = keras.initializers.RandomNormal(stddev=channels**-0.5)
+            self.projection = self.add_weight(
+                shape=(channels, self.rank), initializer=deviation, name="projection"
+            )
+            channels = self.rank
+        one = (self.kernel_size, self.kernel_size, channels, self.filters)
         self.kernels = self.add_weight(
             shape=(self.num_classes, *one),
             initializer=class_kernel_initializer(self.initializer, one),
@@ -105,6 +120,7 @@ class ClassSpecificConv2D(keras.layers.Layer):
         """
         # In the signature that Keras makes of a model everything is float.
         labels = tf.cast(labels, "int32")
+        features = self._projected(features)
         given = (features, labels, target, target_masks, class_weights)
         if self.implementation != "auto":
             return self._dense(*given) if self.implementation == "dense" else self._sorted(*given)
@@ -128,6 +144,16 @@ class ClassSpecificConv2D(keras.layers.Layer):
 
     def class_images(self, features: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """All I_{l,i}, `[B,H,W,K,filters]`: for looking at them, and the dense implementation."""
+        return self._class_images(self._projected(features), labels)
+
+    def _projected(self, features):
+        # A mask is one number for all channels of a pixel, so it may come after the projection.
+        if not self.rank:
+            return features
+        projection = tf.cast(self.projection, features.dtype)
+        return tf.nn.conv2d(features, projection[None, None], 1, "VALID")
+
+    def _class_images(self, features, labels):
         # No comparisons: the int16x8 form of TFLite has none. Out of range is no class here, too.
         masks = tf.one_hot(tf.cast(labels, "int32"), self.num_classes, dtype=features.dtype)
         kernels = tf.unstack(tf.cast(self.kernels, features.dtype))
@@ -149,7 +175,7 @@ class ClassSpecificConv2D(keras.layers.Layer):
         return self.activation(self.mix(flat))
 
     def _dense(self, features, labels, target, target_masks, class_weights):
-        images = self.class_images(features, labels)
+        images = self._class_images(features, labels)
         merged = self.merge_images(images)
         if target is None:
             return merged
@@ -197,6 +223,7 @@ class ClassSpecificConv2D(keras.layers.Layer):
             "merge": self.merge,
             "initializer": self.initializer,
             "implementation": self.implementation,
+            "rank": self.rank,
         }
         return super().get_config() | own
 

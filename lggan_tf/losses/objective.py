@@ -45,6 +45,7 @@ class Objective:
     lambda_class: float = 1.0
     lambda_perceptual: float = 10.0
     lambda_tv: float = 0.0
+    lambda_distillation: float = 0.0
     target_masks: tuple[int, ...] | None = None
     class_weights: tuple[float, ...] | None = None
 
@@ -57,7 +58,7 @@ class Objective:
         own = [f"{name}_{view}" for view in views for name in by_view]
         own += [
             name
-            for name in ("l1", "l1_local", "class", "perceptual", "tv")
+            for name in ("l1", "l1_local", "class", "perceptual", "tv", "distillation")
             if getattr(self, f"lambda_{name}")
         ]
         return (*judges, *own, "g_total", *(["d_total"] if views else []))
@@ -72,6 +73,7 @@ class Objective:
         features: Callable | None = None,
         parts: int = 1,
         class_count: tf.Tensor | None = None,
+        taught: dict[str, tf.Tensor] | None = None,
     ) -> dict[str, tf.Tensor]:
         """G's weighted terms.
 
@@ -87,6 +89,9 @@ class Objective:
             parts: of how many equal parts of the device's share this is one.
             class_count: number of classes present in the images of all parts, each image's
                 counted for itself, with their weights; those of `labels` if None.
+            taught: a teacher's images by the names that `outputs` has, float32 in [-1, 1] (a
+                local image of several classes may leave it); needed if the weight of
+                `distillation` is above 0.
         """
         outputs = {name: tf.cast(value, "float32") for name, value in outputs.items()}
         images, target = drawn_images(outputs), tf.cast(target, "float32")
@@ -128,6 +133,9 @@ class Objective:
             terms["tv"] = self.lambda_tv * tf.add_n(
                 [total_variation(image) for image in images.values()]
             )
+        if self.lambda_distillation:
+            losses = [l1_loss(image, taught[name]) for name, image in images.items()]
+            terms["distillation"] = self.lambda_distillation * tf.add_n(losses) / shares
         return terms
 
     def discriminator_terms(

@@ -38,6 +38,7 @@ class Generator(keras.Model):
         implementation: "auto" lets the cost follow what the labels hold (`ClassSpecificConv2D`,
             `lggan_tf.layers.label_windows`); "dense" computes everything everywhere, which XLA,
             TFLite and TPUs need. The result differs by rounding alone. May be set later, too.
+        local_rank: `rank` of the class-specific convolution (`ClassSpecificConv2D`).
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Generator(keras.Model):
         num_classified: int = 0,
         initializer: str = "xavier",
         implementation: str = "auto",
+        local_rank: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -73,6 +75,7 @@ class Generator(keras.Model):
             "fusion": fusion,
             "num_classified": num_classified,
             "initializer": initializer,
+            "local_rank": local_rank,
         }
         self.num_classes, self.conditions = num_classes, tuple(conditions)
         self.branches, self.fusion = branches, fusion
@@ -94,6 +97,7 @@ class Generator(keras.Model):
                 merge,
                 num_classified,
                 initializer,
+                rank=local_rank,
             )
         if branches == "both" and fusion == "learned":
             self.weight_map = WeightMapGenerator(filters, initializer)

@@ -22,6 +22,7 @@ class LocalGenerator(keras.Model):
             first `num_classified` classes take part.
         initializer: "normal" or "xavier".
         implementation: of the class-specific convolution.
+        rank: of the class-specific convolution.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class LocalGenerator(keras.Model):
         num_classified: int = 0,
         initializer: str = "normal",
         implementation: str = "auto",
+        rank: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -41,7 +43,7 @@ class LocalGenerator(keras.Model):
         self.residual = [ResidualBlock(filters * 4) for _ in range(residual_blocks)]
         self.up = [UpBlock(filters * 2, initializer), UpBlock(filters, initializer)]
         self.class_convolution = ClassSpecificConv2D(
-            3, 7, num_classes, "tanh", merge, initializer, implementation
+            3, 7, num_classes, "tanh", merge, initializer, implementation, rank
         )
         if num_classified:
             self.pooling = ClassSpecificPooling(num_classes)
@@ -107,5 +109,6 @@ class LocalGenerator(keras.Model):
             "num_classified": self.num_classified,
             "initializer": self.initializer,
             "implementation": self.class_convolution.implementation,
+            "rank": self.class_convolution.rank,
         }
         return super().get_config() | own

@@ -107,6 +107,7 @@ def build_networks(config: Config, classes: ClassTable):
         implementation=model.implementation,
         num_classified=local.classified if config.loss.lambda_class else 0,
         initializer=model.initializer,
+        local_rank=model.local_rank,
     )
     multiscale = model.discriminator == "multiscale"
     discriminators = {
@@ -150,6 +151,7 @@ def build_objective(
         loss.lambda_class,
         loss.lambda_perceptual,
         loss.lambda_tv,
+        loss.lambda_distillation,
         target_masks,
         class_weights,
     )

@@ -14,6 +14,7 @@ from lggan_tf.runs.build import (
     build_objective,
     build_optimizer,
 )
+from lggan_tf.runs.teacher import load_teacher
 from lggan_tf.training.image_pool import ImagePool
 from lggan_tf.training.lggan import LGGAN
 
@@ -29,9 +30,10 @@ def build_lggan(
     `class_weights` are those of `--class_balance`, if any.
 
     Raises:
-        UserError: the perceptual loss has no weights to load.
+        UserError: the perceptual loss has no weights to load; the teacher does not fit.
     """
     features = build_features(config)
+    teacher = load_teacher(config, classes) if config.loss.teacher else None
     keras.utils.set_random_seed(config.train.seed)
     with _precision(config.train.precision):
         prepare, generator, discriminators = build_networks(config, classes)
@@ -52,6 +54,7 @@ def build_lggan(
         build_optimizer(config, train.discriminator_learning_rate, of_d),
         build_objective(config, classes, class_weights),
         features,
+        teacher=teacher,
         accumulate_steps=train.accumulate_steps,
         clip_norm=train.clip_norm,
         jit_compile=train.jit_compile,

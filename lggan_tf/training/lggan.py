@@ -64,7 +64,7 @@ class LGGAN(keras.Model):
         self.update_order, self.joint_passes = update_order, joint_passes
         self.average, self.pool, self.discriminator_steps = average, pool, discriminator_steps
         self.objective = None
-        self._untracked = SimpleNamespace(features=None, means={}, guard=None)
+        self._untracked = SimpleNamespace(features=None, teacher=None, means={}, guard=None)
 
     def compile(
         self,
@@ -74,6 +74,7 @@ class LGGAN(keras.Model):
         features=None,
         accumulate_steps: int = 1,
         clip_norm: float = 0.0,
+        teacher=None,
         **kwargs,
     ):
         """Sets the two optimizers and the objective, and creates all variables.
@@ -88,11 +89,15 @@ class LGGAN(keras.Model):
                 other. The update is that of the whole batch, but for batch statistics.
             clip_norm: largest global norm of G's gradient and of the discriminators', each over
                 the whole batch; 0: any.
+            teacher: from the compact batch to a trained model's images by name
+                (`lggan_tf.runs.teacher`); needed if the weight of `distillation` is above 0. Like
+                `features` not saved.
             **kwargs: passed on to `keras.Model.compile`. `jit_compile` is False unless given; True
                 sets the generator's `implementation` to "dense", which stays.
 
         Raises:
-            ValueError: the objective has a perceptual term and there is no feature network.
+            ValueError: the objective has a perceptual term and there is no feature network, or
+                one of distillation and there is no teacher.
         """
         optimizers = [
             keras.optimizers.get(optimizer)
@@ -113,6 +118,8 @@ class LGGAN(keras.Model):
                 "the objective has a perceptual term: pass features=load_features(...) to "
                 "compile, or set lambda_perceptual=0"
             )
+        if self.objective.lambda_distillation and teacher is None:
+            raise ValueError("the objective has a term of distillation: pass teacher= to compile")
         views = tuple(self.discriminators)
         names = self.objective.term_names(views) + metric_names(
             views, self.generator.branches == "both"
@@ -120,7 +127,9 @@ class LGGAN(keras.Model):
         # None is part of the model: Keras saves what attributes hold, not what is behind them.
         means = {name: keras.metrics.Mean(name) for name in names}
         guard = Guard(self._updates(views))
-        self._untracked = SimpleNamespace(features=features, means=means, guard=guard)
+        self._untracked = SimpleNamespace(
+            features=features, teacher=teacher, means=means, guard=guard
+        )
         # Now, not in `fit`: under a strategy Keras would build on symbolic tensors, and G's
         # optimizer for D's variables as well.
         self.build()
@@ -130,10 +139,13 @@ class LGGAN(keras.Model):
     def get_compile_config(self):
         """What `compile` was called with; Keras saves it.
 
-        None with a perceptual term: its feature network is not in the file, so a loaded model has
-        to be compiled anew.
+        None with a perceptual term or one of distillation: feature network and teacher are not in
+        the file, so a loaded model has to be compiled anew.
         """
-        if not self.compiled or self.objective.lambda_perceptual:
+        borrowed = self.objective and (
+            self.objective.lambda_perceptual or self.objective.lambda_distillation
+        )
+        if not self.compiled or borrowed:
             return None
         serialize = keras.saving.serialize_keras_object
         return {
@@ -209,7 +221,7 @@ class LGGAN(keras.Model):
         return terms
 
     def _step(self, batch) -> dict[str, tf.Tensor]:
-        prepared = self.prepare(batch)
+        prepared = self._with_targets(batch)
         inputs = self._networks_input(prepared)
         discriminator_first = self.update_order == "discriminator_first"
         tape, terms = tf.GradientTape(), {}
@@ -242,7 +254,7 @@ class LGGAN(keras.Model):
             shares["class_count"] = tf.add_n(counts)
 
         def of_generator(part, is_first):
-            prepared = self.prepare(part)
+            prepared = self._with_targets(part)
             with tf.GradientTape() as tape:
                 inputs = self._networks_input(prepared)
                 outputs = self.generator(inputs, training=True, **self._class_targets(prepared))
@@ -277,7 +289,7 @@ class LGGAN(keras.Model):
 
     def test_step(self, data):
         """The same terms and metrics without an update, all networks in inference mode."""
-        prepared = self.prepare(data)
+        prepared = self._with_targets(data)
         outputs = self._draw(self._networks_input(prepared), **self._class_targets(prepared))
         own = self._generator_terms(prepared, outputs, training=False)
         terms = own | {"g_total": tf.add_n(list(own.values()))} | weight_means(outputs)
@@ -306,8 +318,13 @@ class LGGAN(keras.Model):
             return self.generator(inputs, training=False, **targets)
         return self.average.draw(self.generator, inputs, **targets)
 
+    def _with_targets(self, batch):
+        """The prepared batch and `taught`, the teacher's images; not to be called under a tape."""
+        prepared, teacher = self.prepare(batch), self._untracked.teacher
+        return prepared | ({"taught": teacher(batch)} if teacher else {})
+
     def _networks_input(self, prepared):
-        return {name: value for name, value in prepared.items() if name != "image"}
+        return {k: value for k, value in prepared.items() if k not in ("image", "taught")}
 
     def _class_targets(self, prepared):
         """What the generator compares its class images with, if a loss asks for that."""
@@ -332,6 +349,7 @@ class LGGAN(keras.Model):
             fakes,
             reals,
             self._untracked.features,
+            taught=prepared.get("taught"),
             **shares,
         )
 

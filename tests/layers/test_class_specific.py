@@ -285,3 +285,38 @@ def test_weights_of_classes_scale_their_l1_and_its_gradients(rng, target_masks):
 def test_unknown_settings(settings, message):
     with pytest.raises(ValueError, match=message):
         ClassSpecificConv2D(**{"filters": 3, "kernel_size": 7, "num_classes": 2} | settings)
+
+
+@each_implementation
+@pytest.mark.parametrize("merge", ["sum", "conv"])
+def test_a_rank_is_a_projection_of_every_kernel(rng, merge, implementation):
+    """Equal to the plain layer whose kernels are P S_i; so are the gradients, by the chain rule."""
+    low = built(4, channels=6, size=5, merge=merge, implementation=implementation, rank=2)
+    assert low.kernels.shape == (4, 5, 5, 2, 3) and low.projection.shape == (6, 2)
+    plain = built(4, channels=6, size=5, merge=merge, implementation=implementation)
+    projection, kernels = np.array(low.projection), np.array(low.kernels)
+    plain.kernels.assign(np.einsum("cr,iabro->iabco", projection, kernels))
+    plain.biases.assign(low.biases)
+    if merge == "conv":
+        for mine, theirs in zip(plain.mix.variables, low.mix.variables, strict=True):
+            mine.assign(theirs)
+    features = tf.constant(rng.normal(size=(2, 8, 7, 6)), "float32")
+    labels = tf.constant(rng.integers(0, 5, size=(2, 8, 7)), "int32")
+    target = tf.constant(rng.normal(size=(2, 8, 7, 3)), "float32")
+    results = []
+    for layer in (low, plain):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            image, class_l1 = layer(features, labels, target=target)
+            loss = tf.reduce_sum(image * target) + tf.reduce_sum(class_l1)
+        sources = [features, *(v.value for v in (layer.kernels, layer.biases))]
+        results.append((image, class_l1, *tape.gradient(loss, sources)))
+    (*same, of_kernels, of_biases), (*others, of_full, other_biases) = results
+    for mine, theirs in zip([*same, of_biases], [*others, other_biases], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        of_kernels, np.einsum("cr,iabco->iabro", projection, of_full), rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        low.class_images(features, labels), plain.class_images(features, labels), atol=1e-5
+    )
