@@ -34,6 +34,7 @@ from lggan_tf.serving.predictor import Predictor
 from lggan_tf.serving.request_error import RequestError
 from lggan_tf.serving.settings import Settings
 from lggan_tf.serving.versions import Version, Versions
+from lggan_tf.serving.warm_up import load_warm
 from lggan_tf.serving.watcher import Watcher
 
 _MODEL = re.compile(
@@ -52,7 +53,7 @@ class Api:
 
     def __init__(self, models_dir: Path, settings: Settings):
         self._metrics = metrics.Metrics()
-        self._versions = Versions(models_dir)
+        self._versions = Versions(models_dir, load_warm)
         self._metrics.watch_versions(lambda: len(self._versions.available))
         self._settings = settings
         self._bodies = BodyReader(settings.max_bytes, settings.client_timeout, settings.queue_size)

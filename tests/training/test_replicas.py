@@ -12,8 +12,10 @@ import json, sys
 import keras, numpy as np, tensorflow as tf
 from lggan_tf.config import Config
 from lggan_tf.data.classes import ClassTable
-from lggan_tf.runs.build import build_networks, build_objective, build_optimizer
+from lggan_tf.runs.build import (
+    build_average, build_networks, build_objective, build_optimizer)
 from lggan_tf.training.compiled_step import CompiledStep
+from lggan_tf.training.image_pool import ImagePool
 from lggan_tf.training.lggan import LGGAN
 from lggan_tf.training.strategy import build_strategy, is_chief
 
@@ -33,7 +35,14 @@ if config.is_cross_view:
     batch["source"] = rng.integers(0, 256, image.shape, "uint8")
 with strategy.scope():
     keras.utils.set_random_seed(0)
-    model = LGGAN(*build_networks(config, table), config.train.update_order)
+    size = config.train.pool_size
+    model = LGGAN(
+        *build_networks(config, table),
+        config.train.update_order,
+        average=build_average(config),
+        pool=ImagePool(size, side * 8, side * 8) if size else None,
+        discriminator_steps=config.train.discriminator_steps,
+    )
     make = {
         "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.5),
         "adam": lambda rate: build_optimizer(config, rate, 10),
@@ -187,6 +196,19 @@ def test_fit_on_two_devices(trained):
     one, two = trained(CROSS_VIEW, mode="fit"), trained(CROSS_VIEW, 2, mode="fit")
     compare(one, two, 2)
     assert two["slots"].tolist() == [2, 2]  # besides one per variable: the step and the rate
+
+
+@pytest.mark.slow
+def test_the_average_and_the_pool_are_those_of_one_device(trained):
+    """Five steps of four images: the pool of six is full after two, and exchanged from then on."""
+    extras = {"ema_decay": 0.5, "pool_size": 6, "discriminator_steps": 2}
+    one, two = (trained(CROSS_VIEW | extras, devices, steps=5) for devices in (1, 2))
+    compare(one, two, 2)
+    kept = [name for name in one if name.startswith("end/") and "image_pool" in name]
+    averages = [name for name in one if name.startswith("end/") and "average_0" in name]
+    assert len(kept) == 8 and len(averages) > 20, (kept, averages)
+    held = next(one[name] for name in kept if name.endswith("/held"))
+    assert held == 6
 
 
 @pytest.mark.slow
