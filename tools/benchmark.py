@@ -20,6 +20,8 @@ oneDNN is as lggan-train and lggan-generate have it, so shares of different part
 import json
 import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import benchmark_cases
@@ -203,6 +205,20 @@ def plot(rows: list[dict], target: Path) -> None:
     write_atomically(target, picture.getvalue())
 
 
+def _in_a_new_process(measure, *arguments):
+    """`measure` in a fresh interpreter: memory that was once held is not given back."""
+    context = multiprocessing.get_context("spawn")
+    # Not a multiprocessing.Pool, which waits for ever for a process that was killed.
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        try:
+            return pool.submit(measure, *arguments).result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "the process of a row was killed, perhaps for want of memory; measure fewer "
+                "classes, smaller images or --nomemory"
+            ) from error
+
+
 def main(flag_values: flags.FlagValues) -> None:
     """Prints the rows one by one, and writes them."""
     from lggan_tf.runs.folder import write_atomically
@@ -222,16 +238,12 @@ def main(flag_values: flags.FlagValues) -> None:
         "| of peak | distinct windows | boundary | x |"
     )
     print("|---" * 10 + "|")
-    # A fresh interpreter each time: memory that was once held is not given back.
-    context = multiprocessing.get_context("spawn")
     for job in found:
-        with context.Pool(1) as pool:
-            new = pool.apply(times, (job,))
+        new = _in_a_new_process(times, job)
         for row in new:
             row["peak_gb"] = row["total_gb"] = float("nan")
             if flag_values["memory"].value:
-                with context.Pool(1) as pool:
-                    held = pool.apply(memory, (job, row["implementation"]))
+                held = _in_a_new_process(memory, job, row["implementation"])
                 row["peak_gb"], row["total_gb"] = held
             threads = f", {row['threads']} thread(s)" if row["threads"] else ""
             print(

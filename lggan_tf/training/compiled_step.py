@@ -72,6 +72,9 @@ class CompiledStep:
         parts = tf.nest.flatten(tf.nest.map_structure(results, batch))
         with tf.control_dependencies(parts):
             waited = self._now() - before
+        # Nothing begins before the clock was read: it would be read when a core is free again.
+        with tf.control_dependencies([waited]):
+            batch = tf.nest.map_structure(_same, batch, expand_composites=True)
         shares = self._strategy.run(self._share, (batch,))
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, shares, None), waited
 
@@ -82,3 +85,8 @@ class CompiledStep:
         terms = self._step(batch)
         self._names = tuple(terms)
         return tf.stack([tf.cast(value, "float32") for value in terms.values()])
+
+
+def _same(tensor):
+    with tf.device(tensor.device):
+        return tf.identity(tensor)

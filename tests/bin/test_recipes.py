@@ -20,6 +20,7 @@ ALL = [
     "dayton_g2a_64",
     "sva",
     "town_cross_view",
+    "town_phone",
     "town_semantic",
 ]
 CROSS_VIEW = {
@@ -158,6 +159,8 @@ def test_a_recipe_gives_a_config_that_passes_its_checks(name):
     given = ["--data_dir=here"] if not name.startswith("town") else []
     if name in PAPER:
         given.append("--perceptual_weights=vgg19")
+    if name == "town_phone":
+        given.append("--teacher=somewhere")
     read = config_flags.read(parsed(f"--recipe={name}", *given))
     assert read.to_flat().items() >= settings_in(recipes.available_recipes()[name]).items()
 

@@ -39,6 +39,7 @@ def test_the_loop_is_measured():
     for line in (
         rf"a step: {number} ms \(median of 1 chunks of 2 steps\)",
         rf"the loop against a bare one: {number}% \(median; {number}% to {number}%\)",
+        rf"between the calls of the step: {number}% of the loop's time",
         rf"waiting for data: {number}% of the bare loops' time",
         rf"Samples: {number} ms every 500 steps, {number}%",
         rf"SaveCheckpoints: {number} ms every 1000 steps, {number}%",

@@ -1,5 +1,7 @@
 """Every recipe and every row of the paper's ablation, very small, takes a real step."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ from lggan_tf.data.sources import open_classes
 from lggan_tf.layers.class_specific import ClassSpecificConv2D
 from lggan_tf.layers.normalization import BatchNorm
 from lggan_tf.runs.build import build_features
+from lggan_tf.runs.teacher import load_teacher
 from lggan_tf.training.build import build_lggan
 
+DEMO = Path(__file__).parents[2] / "savedmodels" / "town_semantic"
 WITH_PERCEPTUAL = "camvid"  # its feature network comes from a package
 
 
@@ -64,6 +68,8 @@ def tiny_recipe(name, tiny):
         flat |= {"load_height": height + 8, "load_width": width + 8}
     if name == WITH_PERCEPTUAL:
         flat["lambda_perceptual"] = 10.0
+    if flat["lambda_distillation"]:
+        flat["teacher"] = str(DEMO)
     return Config.from_flat(flat).check()
 
 
@@ -106,8 +112,9 @@ def test_a_recipe_updates_g_and_d_and_each_alone(
         *map(without_effect, model.discriminators.values())
     )
     features, before_g, before_d = build_features(config), values_of(g), values_of(d)
+    teacher = load_teacher(config, table) if config.loss.teacher else None
 
-    model.compile(every_element(), standing_still(), model.objective, features)
+    model.compile(every_element(), standing_still(), model.objective, features, teacher=teacher)
     model.step(batch)
     assert stuck(g, before_g, exempt) == []
     assert len(stuck(d, before_d, set())) == len(d)
@@ -123,7 +130,7 @@ def test_a_recipe_updates_g_and_d_and_each_alone(
 
     for variable, value in zip(g, before_g, strict=True):
         variable.assign(value)
-    model.compile(standing_still(), every_element(), model.objective, features)
+    model.compile(standing_still(), every_element(), model.objective, features, teacher=teacher)
     model.step(batch)
     assert len(stuck(g, before_g, set())) == len(g)
     assert stuck(d, before_d, exempt) == []

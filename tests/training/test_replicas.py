@@ -206,7 +206,7 @@ def test_the_average_and_the_pool_are_those_of_one_device(trained):
     compare(one, two, 2)
     kept = [name for name in one if name.startswith("end/") and "image_pool" in name]
     averages = [name for name in one if name.startswith("end/") and "average_0" in name]
-    assert len(kept) == 8 and len(averages) > 20, (kept, averages)
+    assert len(kept) == 7 and len(averages) > 20, (kept, averages)
     held = next(one[name] for name in kept if name.endswith("/held"))
     assert held == 6
 
