@@ -36,6 +36,7 @@ EXAMPLES = {
         "merge": "conv",
         "initializer": "xavier",
         "implementation": "sorted",
+        "rank": 2,
     },
     "ClassSpecificPooling": {"num_classes": 6},
     "BatchNorm": {"momentum": 0.8, "epsilon": 1e-4},
@@ -57,6 +58,7 @@ EXAMPLES = {
         "num_classified": 4,
         "initializer": "xavier",
         "implementation": "dense",
+        "rank": 2,
     },
     "WeightMapGenerator": {"filters": 5, "initializer": "xavier"},
     "Generator": {
@@ -74,6 +76,7 @@ EXAMPLES = {
         "num_classified": 4,
         "initializer": "normal",
         "implementation": "dense",
+        "local_rank": 2,
     },
     "PatchDiscriminator": {
         "filters": 5,
