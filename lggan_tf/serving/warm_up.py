@@ -38,7 +38,7 @@ def warm_up(model: LoadedModel) -> None:
         start = time.monotonic()
         try:
             signature(inputs)
-        except tf.errors.OpError as error:
+        except Exception as error:  # whatever it is, requests may be other than ours
             log.info("not warmed up", extra={"signature": name, "reason": str(error)[:300]})
             continue
         seconds = round(time.monotonic() - start, 3)

@@ -310,13 +310,17 @@ def test_a_rank_is_a_projection_of_every_kernel(rng, merge, implementation):
             image, class_l1 = layer(features, labels, target=target)
             loss = tf.reduce_sum(image * target) + tf.reduce_sum(class_l1)
         sources = [features, *(v.value for v in (layer.kernels, layer.biases))]
+        if layer is low:
+            sources.append(layer.projection.value)
         results.append((image, class_l1, *tape.gradient(loss, sources)))
-    (*same, of_kernels, of_biases), (*others, of_full, other_biases) = results
+    (*same, of_kernels, of_biases, of_projection), (*others, of_full, other_biases) = results
     for mine, theirs in zip([*same, of_biases], [*others, other_biases], strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(
         of_kernels, np.einsum("cr,iabco->iabro", projection, of_full), rtol=1e-4, atol=1e-4
     )
+    expected = np.einsum("iabro,iabco->cr", kernels, of_full)
+    np.testing.assert_allclose(of_projection, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(
         low.class_images(features, labels), plain.class_images(features, labels), atol=1e-5
     )

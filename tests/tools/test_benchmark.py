@@ -35,6 +35,20 @@ def test_a_folder_without_maps_is_refused(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_row_whose_process_is_killed_ends_with_a_sentence():
+    code = "import os, benchmark; benchmark._in_a_new_process(os._exit, 9)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": f"{TOOL.parent}:{TOOL.parents[1]}"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "UserError: the process of a row was killed, perhaps for want of memory" in done.stderr
+
+
 @pytest.mark.slow
 def test_both_implementations_are_measured(tmp_path):
     numbers, picture = tmp_path / "numbers.json", tmp_path / "times.png"
