@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from lggan_tf.layers.convolution import PaddedConv2D, UpConv2D
 from lggan_tf.layers.label_windows import LabelMap, convolve_ids, label_windows, spread
-from lggan_tf.layers.normalization import instance_norm
+from lggan_tf.layers.normalization import InstanceNorm
 
 
 def build_in_turn(layers: Iterable[keras.layers.Layer], channels: int) -> int:
@@ -53,7 +53,7 @@ class StemBlock(_ConfiguredLayer):
         self.convolution = PaddedConv2D(
             filters, 7, pad=3, padding_mode="reflect", initializer=initializer
         )
-        self.norm = instance_norm()
+        self.norm = InstanceNorm()
 
     def call(self, inputs, label_map: LabelMap | None = None):
         """`[B,H,W,C] -> [B,H,W,filters]`.
@@ -90,7 +90,7 @@ class DownBlock(_ConfiguredLayer):
     def __init__(self, filters: int, initializer: str = "normal", **kwargs):
         super().__init__(filters, initializer, **kwargs)
         self.convolution = PaddedConv2D(filters, 3, strides=2, pad=1, initializer=initializer)
-        self.norm = instance_norm()
+        self.norm = InstanceNorm()
 
     def call(self, inputs):
         """`[B,H,W,C] -> [B,H/2,W/2,filters]`."""
@@ -104,7 +104,7 @@ class UpBlock(_ConfiguredLayer):
     def __init__(self, filters: int, initializer: str = "normal", **kwargs):
         super().__init__(filters, initializer, **kwargs)
         self.convolution = UpConv2D(filters, initializer=initializer)
-        self.norm = instance_norm()
+        self.norm = InstanceNorm()
 
     def call(self, inputs):
         """`[B,H,W,C] -> [B,2H,2W,filters]`."""
@@ -122,9 +122,9 @@ class ResidualBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
         self.convolution_1 = PaddedConv2D(filters, 3, pad=1, padding_mode="reflect")
-        self.norm_1 = instance_norm()
+        self.norm_1 = InstanceNorm()
         self.convolution_2 = PaddedConv2D(filters, 3, pad=1, padding_mode="reflect")
-        self.norm_2 = instance_norm()
+        self.norm_2 = InstanceNorm()
 
     def build(self, inputs_shape):
         """Creates the variables."""

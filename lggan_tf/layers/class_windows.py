@@ -59,7 +59,7 @@ def class_windows(labels: tf.Tensor, num_classes: int, kernel_size: int) -> Clas
         foreign_parts.append(tf.gather(first_part, of_mixed) + column * (kernel_size + 1))
         classes = tf.cast(tf.gather_nd(taps, found), "int64")
         keys.append(tf.gather(first_key, of_mixed) + classes)
-    pairs, numbers = tf.unique(tf.concat(keys, 0))
+    pairs, numbers = _distinct(tf.concat(keys, 0))
     classes = tf.cast(pairs % num_classes, "int32")
     return ClassWindows(
         blocks=class_blocks(tf.reshape(padded, [-1]), num_classes),
@@ -68,6 +68,13 @@ def class_windows(labels: tf.Tensor, num_classes: int, kernel_size: int) -> Clas
         foreign_parts=foreign_parts,
         foreign_pairs=tf.split(numbers, [tf.size(key) for key in keys], num=kernel_size),
     )
+
+
+def _distinct(keys):
+    """`tf.unique` of keys that mostly repeat their neighbour, which a hash table need not see."""
+    is_new = tf.not_equal(keys, tf.pad(keys[:-1], [[1, 0]], constant_values=-1))
+    distinct, numbers = tf.unique(tf.boolean_mask(keys, is_new))
+    return distinct, tf.gather(numbers, tf.cumsum(tf.cast(is_new, "int32")) - 1)
 
 
 def foreign_share(labels: tf.Tensor, num_classes: int, kernel_size: int) -> tf.Tensor:

@@ -20,6 +20,16 @@ def pad_images(images: tf.Tensor, padding: int, mode: str = "zeros") -> tf.Tenso
     return tf.pad(images, sides, PADDING_MODES[mode])
 
 
+def convolve(
+    images: tf.Tensor, kernel: tf.Tensor, stride: int = 1, padding: int = 0, mode: str = "zeros"
+) -> tf.Tensor:
+    """`[B,H,W,C]`, padded as `pad_images` does, by a kernel `[k,k,C,filters]` of the same dtype."""
+    if stride == 1 and mode == "zeros" and kernel.shape[0] == 2 * padding + 1:
+        # The same without a padded copy, for which oneDNN took up to 1.7 times as long.
+        return tf.nn.conv2d(images, kernel, 1, "SAME")
+    return tf.nn.conv2d(pad_images(images, padding, mode), kernel, stride, "VALID")
+
+
 @keras.saving.register_keras_serializable(package="lggan_tf")
 class PaddedConv2D(keras.layers.Conv2D):
     """A convolution that pads symmetrically by a stated number of pixels.
@@ -60,7 +70,15 @@ class PaddedConv2D(keras.layers.Conv2D):
 
     def call(self, inputs):
         """`[B,H,W,C] -> [B, (H + 2 pad - kernel) // strides + 1, ..., filters]`."""
-        return super().call(pad_images(inputs, self.pad, self.padding_mode))
+        return self.convolve(inputs, self.kernel)
+
+    def convolve(self, inputs, kernel):
+        """`call` with another kernel than the layer's own."""
+        kernel = tf.cast(kernel, inputs.dtype)
+        outputs = convolve(inputs, kernel, self.strides[0], self.pad, self.padding_mode)
+        if not self.use_bias:
+            return outputs
+        return tf.nn.bias_add(outputs, tf.cast(self.bias, outputs.dtype))
 
     def compute_output_shape(self, input_shape):
         """The shape of `call`'s result."""

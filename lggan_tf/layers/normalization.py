@@ -6,11 +6,36 @@ import tensorflow as tf
 EPSILON = 1e-5  # PyTorch's; Keras' default of 1e-3 is visibly different on flat features
 
 
-def instance_norm(**kwargs) -> keras.layers.Layer:
-    """Instance normalisation: per image and channel, biased variance, no scale and no offset."""
-    return keras.layers.GroupNormalization(
-        groups=-1, epsilon=EPSILON, center=False, scale=False, **kwargs
-    )
+@keras.saving.register_keras_serializable(package="lggan_tf")
+class InstanceNorm(keras.layers.GroupNormalization):
+    """Instance normalisation: per image and channel, biased variance, no scale and no offset.
+
+    Of a single image it is what a batch norm does, for which TensorFlow has a kernel that takes a
+    third of the time of Keras' operations one by one; it exists in single and half precision.
+    """
+
+    def __init__(self, epsilon: float = EPSILON, **kwargs):
+        super().__init__(groups=-1, epsilon=epsilon, center=False, scale=False, **kwargs)
+
+    def call(self, inputs):
+        """`[B,H,W,C] -> [B,H,W,C]`."""
+        if inputs.shape[0] != 1 or inputs.dtype == tf.float64:
+            return super().call(inputs)
+        channels = inputs.shape[-1]
+        normalised, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.ones([channels]),
+            offset=tf.zeros([channels]),
+            mean=tf.constant([], "float32"),
+            variance=tf.constant([], "float32"),
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        return tf.cast(normalised, self.compute_dtype)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return keras.layers.Layer.get_config(self) | {"epsilon": self.epsilon}
 
 
 @keras.saving.register_keras_serializable(package="lggan_tf")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from lggan_tf.layers.convolution import PaddedConv2D, pad_images
+from lggan_tf.layers.convolution import PaddedConv2D, convolve
 from lggan_tf.layers.label_windows import (
     LabelMap,
     LabelWindows,
@@ -144,10 +144,10 @@ class SPADE(keras.layers.Layer):
         return scale, offset
 
     def _modulate(self, inputs, semantic, weights):
-        hidden = pad_images(tf.nn.relu(self.shared(semantic)), 1)
+        hidden = tf.nn.relu(self.shared(semantic))
 
         def modulation(kernel, bias):
-            convolved = tf.nn.conv2d(hidden, tf.cast(kernel, hidden.dtype), 1, "VALID")
+            convolved = convolve(hidden, tf.cast(kernel, hidden.dtype), padding=1)
             return convolved + tf.cast(bias, hidden.dtype)
 
         return _scale_and_shift(inputs, *(lambda w=w: modulation(*w) for w in weights))

@@ -8,7 +8,7 @@ stays as it is and is divided on the fly.
 import keras
 import tensorflow as tf
 
-from lggan_tf.layers.convolution import PaddedConv2D, pad_images
+from lggan_tf.layers.convolution import PaddedConv2D
 
 EPSILON = 1e-12
 
@@ -60,12 +60,7 @@ class SpectralConv2D(PaddedConv2D):
                 raise ValueError("the layer was folded, so it cannot be trained any more")
             return super().call(inputs)
         scale = 1.0 / self.sigma(bool(training))
-        kernel = tf.cast(tf.cast(self.kernel, "float32") * scale, self.compute_dtype)
-        padded = pad_images(inputs, self.pad, self.padding_mode)
-        outputs = tf.nn.conv2d(padded, kernel, self.strides, "VALID")
-        return (
-            tf.nn.bias_add(outputs, tf.cast(self.bias, outputs.dtype)) if self.use_bias else outputs
-        )
+        return self.convolve(inputs, tf.cast(self.kernel, "float32") * scale)
 
     def fold(self) -> None:
         """For inference alone: the kernel becomes W / sigma for good, and u and v rest."""

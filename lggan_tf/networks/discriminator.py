@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from lggan_tf.layers.blocks import build_in_turn
 from lggan_tf.layers.convolution import PaddedConv2D
-from lggan_tf.layers.normalization import instance_norm
+from lggan_tf.layers.normalization import InstanceNorm
 from lggan_tf.layers.spade import LEAKY_SLOPE
 from lggan_tf.layers.spectral import SpectralConv2D
 
@@ -52,7 +52,7 @@ class PatchDiscriminator(keras.Model):
                 )
             )
             if index:
-                self.norms.append(instance_norm())
+                self.norms.append(InstanceNorm())
         self.to_logits = PaddedConv2D(1, **common)
 
     def build(self, inputs_shape):

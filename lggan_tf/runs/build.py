@@ -15,6 +15,7 @@ from lggan_tf.errors import UserError
 from lggan_tf.losses.objective import Objective
 from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
+from lggan_tf.runs.adam import Adam
 from lggan_tf.runs.schedule import EarlyDecay, LinearDecay
 from lggan_tf.runs.weight_average import WeightAverage
 
@@ -175,4 +176,4 @@ def build_optimizer(
     )
     if train.early_decay:
         schedule = EarlyDecay(learning_rate, train.epochs, train.decay_epochs, steps_per_epoch)
-    return keras.optimizers.Adam(schedule, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8)
+    return Adam(schedule, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8)

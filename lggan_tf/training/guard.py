@@ -11,7 +11,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from lggan_tf.training.conditional_update import apply_if
+from lggan_tf.training.update import apply_if, sum_over_devices
 
 
 class Failure(NamedTuple):
@@ -76,24 +76,29 @@ class Guard:
             terms: this device's share of the loss terms.
             gradients: from them, this device's share; None for variables without influence.
             variables: the optimizer's, in the order of the gradients.
-            clip_norm: largest norm of the whole gradient; 0: any.
+            clip_norm: largest norm of the whole batch's gradient; 0: any.
 
         Returns:
-            This device's share of the metric `metric/gradient_norm_NETWORK`.
+            This device's share of the metric `metric/gradient_norm_NETWORK`, the norm of the whole
+            batch's gradient before it is clipped.
         """
-        shares = [terms[name] for name in self._names[network][:-1]]
-        squared, scale = squared_norm(gradients), optimizer.scale_loss(tf.constant(1.0))
+        losses = sum_over_devices([tf.stack([terms[n] for n in self._names[network][:-1]])])[0]
+        sums = sum_over_devices(gradients)
+        squared = squared_norm(sums)
+        scale = optimizer.scale_loss(tf.ones([], squared.dtype))
         # A loss scale that is too large is no failure: it skips the update itself, and is lowered.
         is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         checked = tf.zeros_like(squared) if is_scaled else squared
-        allowed = self._allows(network, tf.stack([*shares, checked]))
-        apply_if(allowed, optimizer, gradients, variables, clip_norm)
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return {f"metric/gradient_norm_{network}": tf.sqrt(squared) / scale / replicas}
+        values = [tf.cast(losses, "float32"), [tf.cast(checked, "float32")]]
+        allowed = self._allows(network, tf.concat(values, 0))
+        if clip_norm:
+            sums, _ = tf.clip_by_global_norm(sums, clip_norm * scale, tf.sqrt(squared))
+        apply_if(allowed, optimizer, sums, variables)
+        share = tf.sqrt(squared) / scale / tf.distribute.get_strategy().num_replicas_in_sync
+        return {f"metric/gradient_norm_{network}": tf.cast(share, "float32")}
 
-    def _allows(self, network, shares):
-        """Whether to make an update whose checked values are the sum of these over devices."""
-        values = _sum_over_replicas(shares)
+    def _allows(self, network, values):
+        """Whether to make an update of which these values are checked."""
         is_first = tf.equal(self._failed_at, 0)
         self._values[network].assign(tf.where(is_first, values, self._values[network]))
         is_finite = tf.reduce_all(tf.math.is_finite(values))
@@ -119,9 +124,7 @@ class Guard:
 
 def squared_norm(gradients) -> tf.Tensor:
     """Sum of the squares of all gradients; not finite if one of them is not."""
-    return tf.add_n(
-        [tf.reduce_sum(tf.square(tf.cast(g, "float32"))) for g in gradients if g is not None]
-    )
+    return tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients if g is not None])
 
 
 def _variable(value, dtype, name):
@@ -132,9 +135,3 @@ def _variable(value, dtype, name):
         name=f"guard_{name}",
         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
     )
-
-
-def _sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        return value
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)

@@ -10,17 +10,17 @@ from types import SimpleNamespace
 import keras
 import tensorflow as tf
 
-import lggan_tf.runs.schedule  # noqa: F401  a saved optimizer names its class
+import lggan_tf.runs.adam  # noqa: F401  a saved optimizer names its class
+import lggan_tf.runs.schedule  # noqa: F401  and that of its rate
 from lggan_tf.data.prepare import Prepare
-from lggan_tf.losses.classification import present_weight
 from lggan_tf.losses.objective import Objective, drawn_images
 from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
 from lggan_tf.runs.weight_average import WeightAverage
-from lggan_tf.training.accumulation import accumulate, split
+from lggan_tf.training import step_parts
+from lggan_tf.training.accumulated_step import accumulated_step
 from lggan_tf.training.guard import Guard
 from lggan_tf.training.image_pool import ImagePool
-from lggan_tf.training.judging import judge
 from lggan_tf.training.step_metrics import accuracies, metric_names, weight_means
 from lggan_tf.training.update import with_loss_scale
 
@@ -64,7 +64,7 @@ class LGGAN(keras.Model):
         self.update_order, self.joint_passes = update_order, joint_passes
         self.average, self.pool, self.discriminator_steps = average, pool, discriminator_steps
         self.objective = None
-        self._untracked = SimpleNamespace(features=None, teacher=None, means={}, guard=None)
+        self.untracked = SimpleNamespace(features=None, teacher=None, means={}, guard=None)
 
     def compile(
         self,
@@ -127,7 +127,7 @@ class LGGAN(keras.Model):
         # None is part of the model: Keras saves what attributes hold, not what is behind them.
         means = {name: keras.metrics.Mean(name) for name in names}
         guard = Guard(self._updates(views))
-        self._untracked = SimpleNamespace(
+        self.untracked = SimpleNamespace(
             features=features, teacher=teacher, means=means, guard=guard
         )
         # Now, not in `fit`: under a strategy Keras would build on symbolic tensors, and G's
@@ -175,7 +175,7 @@ class LGGAN(keras.Model):
     @property
     def guard(self) -> Guard:
         """What keeps updates that are not finite out, and remembers the first."""
-        return self._untracked.guard
+        return self.untracked.guard
 
     @property
     def discriminator_variables(self) -> list:
@@ -204,7 +204,7 @@ class LGGAN(keras.Model):
 
     def call(self, batch, training=None):
         """The compact batch -> the generator's outputs (`Generator.call`)."""
-        inputs = self._networks_input(self.prepare(batch))
+        inputs = step_parts.networks_input(self.prepare(batch))
         return self.generator(inputs, training=True) if training else self._draw(inputs)
 
     def step(self, batch) -> dict[str, tf.Tensor]:
@@ -215,73 +215,32 @@ class LGGAN(keras.Model):
             metrics (`lggan_tf.training.step_metrics`).
         """
         self.guard.begin_step()
-        terms = self._accumulated_step(batch) if self.accumulate_steps > 1 else self._step(batch)
+        terms = accumulated_step(self, batch) if self.accumulate_steps > 1 else self._step(batch)
         if self.average is not None:
             self.average.update(self.generator, self.guard.is_fine)
         return terms
 
     def _step(self, batch) -> dict[str, tf.Tensor]:
-        prepared = self._with_targets(batch)
-        inputs = self._networks_input(prepared)
+        prepared = step_parts.with_targets(self, batch)
+        inputs = step_parts.networks_input(prepared)
         discriminator_first = self.update_order == "discriminator_first"
         tape, terms = tf.GradientTape(), {}
         with tape:
-            outputs = self.generator(inputs, training=True, **self._class_targets(prepared))
+            outputs = self.generator(
+                inputs, training=True, **step_parts.class_targets(self, prepared)
+            )
         if discriminator_first:
             terms |= self._update_discriminators(batch, prepared, outputs)
         with tape:
-            own = self._generator_terms(prepared, outputs, training=True)
+            own = step_parts.generator_terms(self, prepared, outputs, training=True)
             total = tf.add_n(list(own.values()))
             scaled = self.generator_optimizer.scale_loss(total)
         gradients = tape.gradient(scaled, self.generator.trainable_variables)
-        metrics = self._apply_generator(own, gradients) | weight_means(outputs)
+        metrics = step_parts.update_generator(self, own, gradients) | weight_means(outputs)
         if not discriminator_first:
             again = self.generator(inputs, training=True)
             terms |= self._update_discriminators(batch, prepared, again)
         return terms | own | {"g_total": total} | metrics
-
-    def _accumulated_step(self, batch) -> dict[str, tf.Tensor]:
-        """`_step` in parts. G's pictures for D's update and for its own are two passes then."""
-        parts, objective = split(batch, self.accumulate_steps), self.objective
-        shares = {"parts": len(parts)}
-        if objective.lambda_class:
-            # The class term is a mean over the classes of the whole batch.
-            rows = self.generator.local_generator.num_classified
-            counts = [
-                present_weight(self.prepare(part)["local_labels"], rows, objective.class_weights)
-                for part in parts
-            ]
-            shares["class_count"] = tf.add_n(counts)
-
-        def of_generator(part, is_first):
-            prepared = self._with_targets(part)
-            with tf.GradientTape() as tape:
-                inputs = self._networks_input(prepared)
-                outputs = self.generator(inputs, training=True, **self._class_targets(prepared))
-                # Spectral vectors move once a batch: with the first part.
-                terms = self._generator_terms(prepared, outputs, is_first, **shares)
-                total = tf.add_n(list(terms.values()))
-                scaled = self.generator_optimizer.scale_loss(total)
-            gradients = tape.gradient(scaled, self.generator.trainable_variables)
-            terms |= {"g_total": total} | weight_means(outputs, len(parts))
-            return terms, gradients
-
-        def of_discriminators(part, is_first):
-            prepared = self.prepare(part)
-            outputs = self.generator(self._networks_input(prepared), training=True)
-            images = drawn_images(outputs)
-            return self._discriminator_gradients(prepared, images, is_first, len(parts))
-
-        updates = [(of_generator, self._apply_generator)]
-        if self.discriminators:
-            judges = (of_discriminators, self._apply_discriminators)
-            is_first = self.update_order == "discriminator_first"
-            updates.insert(0 if is_first else 1, judges)
-        terms = {}
-        for gradients_of, apply in updates:
-            more, gradients = accumulate(parts, gradients_of)
-            terms |= more | apply(more, gradients)
-        return terms
 
     def train_step(self, data):
         """`step`, with means over the epoch as Keras shows them."""
@@ -289,12 +248,14 @@ class LGGAN(keras.Model):
 
     def test_step(self, data):
         """The same terms and metrics without an update, all networks in inference mode."""
-        prepared = self._with_targets(data)
-        outputs = self._draw(self._networks_input(prepared), **self._class_targets(prepared))
-        own = self._generator_terms(prepared, outputs, training=False)
+        prepared = step_parts.with_targets(self, data)
+        outputs = self._draw(
+            step_parts.networks_input(prepared), **step_parts.class_targets(self, prepared)
+        )
+        own = step_parts.generator_terms(self, prepared, outputs, training=False)
         terms = own | {"g_total": tf.add_n(list(own.values()))} | weight_means(outputs)
         if self.discriminators:
-            opinions = self._judge(prepared, drawn_images(outputs), training=False)
+            opinions = step_parts.opinions(self, prepared, drawn_images(outputs), training=False)
             judged = self.objective.discriminator_terms(*opinions)
             terms |= judged | {"d_total": tf.add_n(list(judged.values()))}
             terms |= accuracies(self.objective.gan_loss, *opinions)
@@ -303,7 +264,7 @@ class LGGAN(keras.Model):
     @property
     def metrics(self):
         """The running means."""
-        return list(self._untracked.means.values())
+        return list(self.untracked.means.values())
 
     def _updates(self, views):
         """Network -> the loss terms of its update, in the order of the updates."""
@@ -318,41 +279,6 @@ class LGGAN(keras.Model):
             return self.generator(inputs, training=False, **targets)
         return self.average.draw(self.generator, inputs, **targets)
 
-    def _with_targets(self, batch):
-        """The prepared batch and `taught`, the teacher's images; not to be called under a tape."""
-        prepared, teacher = self.prepare(batch), self._untracked.teacher
-        return prepared | ({"taught": teacher(batch)} if teacher else {})
-
-    def _networks_input(self, prepared):
-        return {k: value for k, value in prepared.items() if k not in ("image", "taught")}
-
-    def _class_targets(self, prepared):
-        """What the generator compares its class images with, if a loss asks for that."""
-        if not self.objective.lambda_l1_local:
-            return {}
-        return {
-            "target": prepared["image"],
-            "target_masks": self.objective.target_masks,
-            "class_weights": self.objective.class_weights,
-        }
-
-    def _generator_terms(self, prepared, outputs, training, **shares):
-        images = drawn_images(outputs)
-        needs_real = self.objective.lambda_feature_matching > 0
-        fakes, reals = {}, {}
-        if self.objective.lambda_gan or needs_real:
-            fakes, reals = self._judge(prepared, images, training, with_real=needs_real)
-        return self.objective.generator_terms(
-            outputs,
-            prepared["image"],
-            prepared["local_labels"],
-            fakes,
-            reals,
-            self._untracked.features,
-            taught=prepared.get("taught"),
-            **shares,
-        )
-
     def _update_discriminators(self, batch, prepared, outputs):
         if not self.discriminators:
             return {}
@@ -361,44 +287,18 @@ class LGGAN(keras.Model):
             earlier, images = self.pool.exchange(batch, images)
             drawn_for = self.prepare(earlier)
         for _ in range(self.discriminator_steps):
-            terms, gradients = self._discriminator_gradients(prepared, images, drawn_for=drawn_for)
-            terms |= self._apply_discriminators(terms, gradients)
+            terms, gradients = step_parts.discriminator_gradients(
+                self, prepared, images, drawn_for=drawn_for
+            )
+            terms |= step_parts.update_discriminators(self, terms, gradients)
         return terms
-
-    def _discriminator_gradients(self, prepared, images, training=True, parts=1, drawn_for=None):
-        images = {name: tf.stop_gradient(x) for name, x in images.items()}
-        with tf.GradientTape() as tape:
-            opinions = self._judge(prepared, images, training, drawn_for=drawn_for)
-            terms = self.objective.discriminator_terms(*opinions, parts)
-            total = tf.add_n(list(terms.values()))
-            scaled = self.discriminator_optimizer.scale_loss(total)
-        gradients = tape.gradient(scaled, self.discriminator_variables)
-        metrics = accuracies(self.objective.gan_loss, *opinions, parts)
-        return terms | {"d_total": total} | metrics, gradients
-
-    def _apply_generator(self, terms, gradients):
-        variables = self.generator.trainable_variables
-        return self._apply("generator", terms, gradients, variables)
-
-    def _apply_discriminators(self, terms, gradients):
-        variables = self.discriminator_variables
-        return self._apply("discriminator", terms, gradients, variables)
-
-    def _apply(self, network, terms, gradients, variables):
-        optimizer = getattr(self, f"{network}_optimizer")
-        return self.guard.update(network, optimizer, terms, gradients, variables, self.clip_norm)
-
-    def _judge(self, prepared, images, training, **how):
-        """`judge` by this model's discriminators."""
-        groups = [list(images)] if self.joint_passes else [[name] for name in images]
-        return judge(self.discriminators, prepared, images, groups, training, **how)
 
     def _track(self, terms):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         for name, value in terms.items():
             # Shares are summed over devices, Keras' means are averaged over them.
-            self._untracked.means[name].update_state(value * replicas)
-        return {name: self._untracked.means[name].result() for name in terms}
+            self.untracked.means[name].update_state(value * replicas)
+        return {name: self.untracked.means[name].result() for name in terms}
 
     def get_config(self):
         """Constructor arguments."""

@@ -1,40 +1,59 @@
-"""From a replica's gradients to an update that is the same on all of them."""
+"""An update of a network that all devices make, or none, from gradients that they agree on."""
 
 import keras
 import tensorflow as tf
 
+from lggan_tf.runs.adam import Adam
 
-def apply_gradients(
-    optimizer: keras.optimizers.Optimizer, gradients: list, variables: list, clip_norm: float = 0.0
-) -> None:
-    """Updates variables with the sum of all replicas' gradients; called in a replica's context.
 
-    With float16 one replica alone may overflow. Keras' `LossScaleOptimizer` looks at what it is
-    given: given a replica's own gradients, one replica would skip the update and the other not. So
-    it gets the sum, which is not finite on any replica if it is not on one: all skip the update and
-    lower the scale together. The clipped norm, too, is that of the sum.
+def sum_over_devices(values: list) -> list:
+    """Every device's sum of all devices' values; None stays None. In a replica's context."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return list(values)
+    used = [i for i, value in enumerate(values) if value is not None]
+    context = tf.distribute.get_replica_context()
+    sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [values[i] for i in used])
+    found = [None] * len(values)
+    for i, value in zip(used, sums, strict=True):
+        found[i] = value
+    return found
+
+
+def apply_if(allowed: tf.Tensor, optimizer, gradients: list, variables: list) -> None:
+    """Makes the update if `allowed`, which is the same on all devices; leaves all as it is if not.
+
+    With float16 one device alone may overflow. As the optimizer is given sums, which are not
+    finite on any device if a share is not on one, all skip the update and lower the scale together.
 
     Args:
+        allowed: scalar bool.
         optimizer: that was built for these variables; gradients are of its `scale_loss`.
-        gradients: one per variable; None where a variable has no part in the loss.
-        variables: what is updated.
-        clip_norm: largest global norm of the (unscaled) gradient of all variables; 0: any.
+        gradients: sums over devices (`sum_over_devices`); None where a variable has no part.
+        variables: the optimizer's, in the order of the gradients.
     """
-    is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if clip_norm or is_scaled:
-        used = [i for i, gradient in enumerate(gradients) if gradient is not None]
-        summed = [gradients[i] for i in used]
-        if replicas > 1:
-            context = tf.distribute.get_replica_context()
-            summed = context.all_reduce(tf.distribute.ReduceOp.SUM, summed)
-        if clip_norm:
-            limit = optimizer.scale_loss(tf.constant(clip_norm, summed[0].dtype))
-            summed, _ = tf.clip_by_global_norm(summed, limit)
-        gradients = [None] * len(gradients)
-        for i, gradient in zip(used, summed, strict=True):
-            gradients[i] = gradient / replicas  # the optimizer sums over replicas once more
-    optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    strategy = tf.distribute.get_strategy()
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    # Other optimizers add up over devices once more.
+    share = 1 if isinstance(inner, Adam) else strategy.num_replicas_in_sync
+
+    def apply(*sums):
+        shares = [g if g is None or share == 1 else g / share for g in sums]
+        optimizer.apply_gradients(zip(shares, variables, strict=True))
+        return tf.constant(True)
+
+    def on_all_devices(strategy, allowed, *sums):
+        # In a branch that one device takes nothing can be said to the others.
+        return tf.cond(
+            strategy.experimental_local_results(allowed)[0],
+            lambda: strategy.extended.call_for_each_replica(apply, args=sums),
+            lambda: strategy.extended.call_for_each_replica(lambda: tf.constant(False)),
+        )
+
+    if strategy.num_replicas_in_sync == 1:
+        tf.cond(allowed, lambda: apply(*gradients), lambda: tf.constant(False))
+    else:
+        context = tf.distribute.get_replica_context()
+        context.merge_call(on_all_devices, args=(allowed, *gradients))
 
 
 def with_loss_scale(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:

@@ -14,7 +14,7 @@ from lggan_tf.config import Config
 from lggan_tf.export.saved_model import export_saved_model
 from lggan_tf.export.tflite import export_tflite
 from lggan_tf.export.tflite_check import load_interpreter
-from lggan_tf.layers.normalization import EPSILON, instance_norm
+from lggan_tf.layers.normalization import EPSILON, InstanceNorm
 from lggan_tf.runs.build import build_networks, build_source
 from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.folder import RunFolder
@@ -74,7 +74,7 @@ def main(target: Path) -> None:
         arrays[kind] = draw(labels=labels[:1, :32, :32])["image"]
     features = rng.normal(3, 2, (2, 5, 7, 6)).astype("float32")
     arrays |= {"features": features, "epsilon": np.float64(EPSILON)}
-    arrays["normalised"] = instance_norm()(features).numpy()
+    arrays["normalised"] = InstanceNorm()(features).numpy()
     np.savez(target / "arrays.npz", **arrays)
 
 

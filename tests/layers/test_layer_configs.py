@@ -40,6 +40,7 @@ EXAMPLES = {
     },
     "ClassSpecificPooling": {"num_classes": 6},
     "BatchNorm": {"momentum": 0.8, "epsilon": 1e-4},
+    "InstanceNorm": {"epsilon": 1e-4},
     "SPADE": {"filters": 5, "hidden": 7, "initializer": "normal"},
     "SPADEResnetBlock": {"in_filters": 5, "filters": 6, "hidden": 7, "initializer": "normal"},
     "Encoder": {"filters": 5, "residual_blocks": 2, "initializer": "xavier"},

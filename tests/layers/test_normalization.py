@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lggan_tf.layers.normalization import BatchNorm, instance_norm
+from lggan_tf.layers.normalization import BatchNorm, InstanceNorm
 
 
 def test_instance_norm_adds_1e_5_to_the_variance():
     """Deviation sqrt(1e-5): variance and epsilon are equal, so one deviation becomes 1 / sqrt 2."""
     x = np.sqrt(1e-5) * np.array([1, -1, -1, 1], "float32").reshape(1, 2, 2, 1)
-    result = instance_norm()(x)
+    result = InstanceNorm()(x)
     half = np.sqrt(0.5)
     np.testing.assert_allclose(np.ravel(result), [half, -half, -half, half], rtol=1e-3)
 
@@ -16,12 +16,39 @@ def test_instance_norm_adds_1e_5_to_the_variance():
 def test_instance_norm_is_per_image_and_channel(rng):
     x = rng.normal(5, 3, size=(2, 4, 5, 3)).astype("float32")
     x[1] *= 100
-    norm = instance_norm()
+    norm = InstanceNorm()
     mean, variance = x.mean(axis=(1, 2), keepdims=True), x.var(axis=(1, 2), keepdims=True)
     expected = (x - mean) / np.sqrt(variance + 1e-5)
     for training in (True, False):
         np.testing.assert_allclose(norm(x, training=training), expected, atol=1e-5)
     assert norm.variables == []
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 9, 5), (1, 1, 1, 3)])
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+def test_one_image_is_normalised_as_several_are(rng, shape, offset):
+    """By another kernel; of a single pixel nothing is left."""
+    x = rng.normal(offset, 2, size=shape).astype("float32")
+    weights = rng.normal(size=shape).astype("float32")
+    found = []
+    for images in (x, np.concatenate([x, x + 1]), x.astype("float64")):
+        images = tf.constant(images)
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            normalised = InstanceNorm(dtype=images.dtype)(images)
+            total = tf.reduce_sum(normalised[:1] * tf.cast(weights, images.dtype))
+        found.append((normalised[:1], tape.gradient(total, images)[:1]))
+    for one, several, exact in zip(*found, strict=True):
+        np.testing.assert_allclose(one, exact, atol=2e-5)
+        np.testing.assert_allclose(several, exact, atol=2e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_one_image_in_half_precision(rng, policy):
+    x = rng.normal(3, 2, size=(1, 8, 8, 2)).astype("float32")
+    normalised = InstanceNorm(dtype=policy)(x)
+    assert normalised.dtype == policy.removeprefix("mixed_")
+    np.testing.assert_allclose(tf.cast(normalised, "float32"), InstanceNorm()(x), atol=0.04)
 
 
 X = np.array([0, 2, 4, 6], "float32").reshape(2, 1, 2, 1)  # mean 3, variance 20/4, unbiased 20/3

@@ -10,6 +10,7 @@ from lggan_tf.runs.weight_average import WeightAverage
 from lggan_tf.training.build import build_lggan
 from lggan_tf.training.image_pool import ImagePool
 from lggan_tf.training.lggan import LGGAN
+from lggan_tf.training.step_parts import networks_input
 
 
 class Tiny(keras.Sequential):
@@ -133,5 +134,6 @@ def test_all_in_a_model_that_is_saved(plain, random_batch, classes, tmp_path, va
     ):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_allclose(loaded(batch)["image"], model(batch)["image"], atol=1e-5)
-    own = model.generator(model._networks_input(model.prepare(batch)), training=False)["image"]
+    inputs = networks_input(model.prepare(batch))
+    own = model.generator(inputs, training=False)["image"]
     assert np.abs(model(batch)["image"] - own).max() > 1e-4

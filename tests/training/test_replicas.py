@@ -159,8 +159,6 @@ def compare(one, two, replicas, besides=()):
     terms = {name: float(value) for name, value in one.items() if name.startswith("terms/")}
     assert len(terms) > 6
     for name, value in terms.items():
-        if "gradient_norm" in name:  # of several devices the mean of each one's own
-            continue
         assert float(two[name]) == pytest.approx(value, rel=1e-4, abs=1e-6), name
 
 

@@ -14,26 +14,30 @@ from lggan_tf.errors import UserError
 from lggan_tf.training.accumulation import accumulate, split
 from lggan_tf.training.build import build_lggan
 from lggan_tf.training.compiled_step import CompiledStep
+from lggan_tf.training.guard import Guard
 from lggan_tf.training.strategy import build_strategy
-from lggan_tf.training.update import apply_gradients, with_loss_scale
+from lggan_tf.training.update import with_loss_scale
 
 # Two devices with the gradients g and 3 g of two variables.
 SCRIPT = """
 import json
 import keras, numpy as np
-from lggan_tf.training.update import apply_gradients, with_loss_scale
+from lggan_tf.runs.adam import Adam
+from lggan_tf.training.guard import Guard
+from lggan_tf.training.update import with_loss_scale
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
-def run(clip_norm, scaled, overflows):
+def run(clip_norm, scaled, overflows, adam=False):
     with strategy.scope():
         variables = [keras.Variable([1.0, 1.0]), keras.Variable(1.0)]
-        optimizer = keras.optimizers.SGD(1.0)
+        optimizer = Adam(1.0, 0.5, 0.5) if adam else keras.optimizers.SGD(1.0)
         if scaled:
             optimizer = with_loss_scale(optimizer)
             optimizer.initial_scale = 16.0
         optimizer.build(variables)
+        guard = Guard({'net': ('loss',)})
 
     def step(overflows):
         number = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -41,38 +45,44 @@ def run(clip_norm, scaled, overflows):
         loss = optimizer.scale_loss(factor)
         loss = tf.where(overflows & (number == 1), np.inf, loss)
         gradients = [loss * tf.constant([0.25, 0.5]), loss * tf.constant(0.5)]
-        apply_gradients(optimizer, gradients, variables, clip_norm)
+        terms = {"loss": tf.constant(1.0)}
+        metrics = guard.update("net", optimizer, terms, gradients, variables, clip_norm)
+        return metrics["metric/gradient_norm_net"]
 
-    update = tf.function(lambda flag: strategy.run(step, (flag,)))
+    update = tf.function(lambda flag: strategy.reduce("SUM", strategy.run(step, (flag,)), None))
     found = []
     for flag in overflows:
-        update(tf.constant(flag))
-        local = [strategy.experimental_local_results(v.value) for v in variables]
+        norm = float(update(tf.constant(flag)))
+        shown = optimizer._momentums if adam else variables
+        local = [strategy.experimental_local_results(v.value) for v in shown]
         values = [[np.asarray(v).tolist() for v in copies] for copies in local]
         scale = ([float(v) for v in strategy.experimental_local_results(
             optimizer.dynamic_scale.value)] if scaled else None)
-        found.append((values, scale))
+        found.append((values, scale, norm))
     return found
 
 
 print(json.dumps([run(0.0, False, [False]), run(1.5, False, [False]),
-                  run(0.0, True, [False, True, False]), run(1.5, True, [False])]))
+                  run(0.0, True, [False, True, False]), run(1.5, True, [False]),
+                  run(0.0, False, [False], True)]))
 """
 
 
 def test_two_devices_agree_on_clip_and_overflow():
     script = child_process.LOGICAL_CPUS + SCRIPT
     out = child_process.run("-W", "ignore", "-c", script, 2)
-    plain, clipped, scaled, both = json.loads(out.splitlines()[-1])
+    plain, clipped, scaled, both, adam = json.loads(out.splitlines()[-1])
     # The sum is 4 (0.25, 0.5 | 0.5), of norm 3: clipped to 1.5, 2 (0.25, 0.5 | 0.5).
     whole, half = [[[0.0, -1.0]] * 2, [-1.0] * 2], [[[0.5, 0.0]] * 2, [0.0] * 2]
-    assert plain == [[whole, None]] and clipped == [[half, None]]
-    assert both == [[half, [16.0, 16.0]]]
+    assert plain == [[whole, None, 3.0]] and clipped == [[half, None, 3.0]]
+    assert both == [[half, [16.0, 16.0], 3.0]]
+    # Half of the sum: the first moment, which begins at 0.
+    assert adam == [[[[[0.5, 1.0]] * 2, [1.0] * 2], None, 3.0]]
     first, overflow, last = scaled
-    assert first == [whole, [16.0, 16.0]]
+    assert first == [whole, [16.0, 16.0], 3.0]
     # One device alone overflowed: both keep their weights and lower the scale.
-    assert overflow == [whole, [8.0, 8.0]]
-    assert last == [[[[-1.0, -3.0]] * 2, [-3.0] * 2], [8.0, 8.0]]
+    assert overflow[:2] == [whole, [8.0, 8.0]] and not np.isfinite(overflow[2])
+    assert last == [[[[-1.0, -3.0]] * 2, [-3.0] * 2], [8.0, 8.0], 3.0]
 
 
 def test_a_variable_without_a_gradient_stays():
@@ -80,7 +90,9 @@ def test_a_variable_without_a_gradient_stays():
     optimizer = keras.optimizers.SGD(1.0)
     optimizer.build(variables)
     with pytest.warns(UserWarning, match="Gradients do not exist"):
-        apply_gradients(optimizer, [tf.constant(2.0), None], variables, 1.0)
+        guard = Guard({"net": ("loss",)})
+        terms, gradients = {"loss": tf.constant(1.0)}, [tf.constant(2.0), None]
+        guard.update("net", optimizer, terms, gradients, variables, clip_norm=1.0)
     assert [float(v) for v in variables] == [0.0, 1.0]
 
 
