@@ -16,13 +16,15 @@ def wait(outputs) -> None:
 
 
 def interleaved(cases: dict[str, Case], runs: int) -> dict[str, list[float]]:
-    """Seconds of each run after warm-up, the cases taking turns."""
+    """Seconds of each run, the cases taking turns.
+
+    Each is behind an untimed one of the same case: the first after another case is slower.
+    """
     functions = {name: case.function() for name, case in cases.items()}
-    for name, case in cases.items():
-        wait(functions[name](*case.arguments))
     seconds = {name: [] for name in cases}
     for _ in range(runs):
         for name, case in cases.items():
+            wait(functions[name](*case.arguments))
             start = time.perf_counter()
             wait(functions[name](*case.arguments))
             seconds[name].append(time.perf_counter() - start)
