@@ -26,6 +26,7 @@ from lggan_tf.export.card import as_markdown, input_contract, model_card
 from lggan_tf.export.drawing import load_graph
 from lggan_tf.export.graph import SMALLEST_SIDE, DrawingGraph, input_specs
 from lggan_tf.export.saved_model import write_signatures
+from lggan_tf.layers.normalization import InstanceNorm
 from lggan_tf.runs.build import build_source, build_transform
 from lggan_tf.runs.folder import RunFolder, write_atomically
 
@@ -60,6 +61,10 @@ def export_tflite(
     """
     tflite_check.load_interpreter()  # before minutes of work
     graph, step = load_graph(folder, "dense", checkpoint)
+    for layer in graph.generator._flatten_layers():
+        if isinstance(layer, InstanceNorm):
+            # What the converter makes of the kernel ends the interpreter when it is quantised.
+            layer.is_fused = False
     config = _resized(folder.read_config(), graph, height, width)
     card = model_card(file.stem, folder, graph, step)
     with tempfile.TemporaryDirectory(prefix="lggan-tflite-") as temporary:

@@ -12,14 +12,19 @@ class InstanceNorm(keras.layers.GroupNormalization):
 
     Of a single image it is what a batch norm does, for which TensorFlow has a kernel that takes a
     third of the time of Keras' operations one by one; it exists in single and half precision.
+
+    Attributes:
+        is_fused: whether that kernel may be used; not where TFLite is to quantise.
     """
+
+    is_fused = True
 
     def __init__(self, epsilon: float = EPSILON, **kwargs):
         super().__init__(groups=-1, epsilon=epsilon, center=False, scale=False, **kwargs)
 
     def call(self, inputs):
         """`[B,H,W,C] -> [B,H,W,C]`."""
-        if inputs.shape[0] != 1 or inputs.dtype == tf.float64:
+        if not self.is_fused or inputs.shape[0] != 1 or inputs.dtype == tf.float64:
             return super().call(inputs)
         channels = inputs.shape[-1]
         normalised, *_ = tf.raw_ops.FusedBatchNormV3(
