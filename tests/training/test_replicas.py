@@ -12,6 +12,7 @@ import json, sys
 import keras, numpy as np, tensorflow as tf
 from lggan_tf.config import Config
 from lggan_tf.data.classes import ClassTable
+from lggan_tf.layers.spectral import SpectralConv2D
 from lggan_tf.runs.build import (
     build_average, build_networks, build_objective, build_optimizer)
 from lggan_tf.training.compiled_step import CompiledStep
@@ -19,7 +20,7 @@ from lggan_tf.training.image_pool import ImagePool
 from lggan_tf.training.lggan import LGGAN
 from lggan_tf.training.strategy import build_strategy, is_chief
 
-settings, file, mode, precision, optimizer, steps = json.loads(sys.argv[1])
+settings, file, mode, precision, optimizer, steps, settled = json.loads(sys.argv[1])
 config = Config.from_flat(settings).check()
 strategy = build_strategy(config.train)
 keras.config.set_dtype_policy(precision)
@@ -50,6 +51,11 @@ with strategy.scope():
     rates = config.train.generator_learning_rate, config.train.discriminator_learning_rate
     model.compile(*map(make, rates), build_objective(config, table),
                   clip_norm=config.train.clip_norm, accumulate_steps=config.train.accumulate_steps)
+for network in (model.generator, *model.discriminators.values()) if settled else ():
+    for layer in network._flatten_layers():
+        if isinstance(layer, SpectralConv2D):
+            for _ in range(30):
+                layer.sigma(training=True)
 found = {f"start/{i:04d}": np.array(v) for i, v in enumerate(model.variables)}
 data = tf.data.Dataset.from_tensor_slices(batch).batch(4, drop_remainder=True).repeat(steps)
 options = tf.data.Options()
@@ -110,12 +116,13 @@ def trained(tmp_path_factory):
     known = {}
 
     def train(settings, devices=1, mode="step", precision="float32", optimizer="sgd", steps=2,
-              workers=1):  # fmt: skip
-        key = json.dumps([settings, devices, mode, precision, optimizer, steps, workers])
+              workers=1, settled=False):  # fmt: skip
+        key = json.dumps([settings, devices, mode, precision, optimizer, steps, workers, settled])
         if key not in known:
             file = tmp_path_factory.mktemp("replicas") / "found.npz"
             strategy = "multi_worker" if workers > 1 else "mirrored" if devices > 1 else "one"
-            told = [settings | {"strategy": strategy}, str(file), mode, precision, optimizer, steps]
+            told = [settings | {"strategy": strategy}, str(file), mode, precision, optimizer]
+            told += [steps, settled]
             script = child_process.LOGICAL_CPUS + SCRIPT
             arguments = ["-W", "error::UserWarning:keras", "-c", script, devices, json.dumps(told)]
             if workers > 1:
@@ -150,7 +157,7 @@ def apart(one, two, prefix, besides=()):
     return max(found.items(), key=lambda item: item[1])
 
 
-def compare(one, two, replicas, besides=()):
+def compare(one, two, replicas, besides=(), norms=1e-4):
     assert (one["replicas"], two["replicas"]) == (1, replicas)
     assert apart(one, two, "start/")[1] == 0.0
     moved = [np.abs(one[n] - one[f"start/{n.split('/')[1]}"]).max() for n in one if n[:4] == "end/"]
@@ -160,7 +167,8 @@ def compare(one, two, replicas, besides=()):
     terms = {name: float(value) for name, value in one.items() if name.startswith("terms/")}
     assert len(terms) > 6
     for name, value in terms.items():
-        assert float(two[name]) == pytest.approx(value, rel=1e-4, abs=1e-6), name
+        near = norms if "gradient_norm" in name else 1e-4
+        assert float(two[name]) == pytest.approx(value, rel=near, abs=1e-6), name
 
 
 @pytest.mark.slow
@@ -190,6 +198,24 @@ def test_batch_statistics_and_spectral_vectors(trained, devices, implementation)
     settings = SEMANTIC | {"implementation": implementation}
     how = {"precision": "float64", "steps": 2}
     compare(trained(settings, **how), trained(settings, devices, **how), devices)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [2, 4])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_batch_statistics_and_spectral_vectors_in_single_precision(trained, devices, optimizer):
+    """Five steps, so small that a sign which rounding changes, at a kink, is not seen in a weight.
+
+    With 30 power iterations before, without which sigma is that of two random vectors. At the
+    recipes' rates one device that has the images in another order is off by up to 3e-4.
+    """
+    slow = {"generator_learning_rate": 1e-7, "discriminator_learning_rate": 4e-7}
+    how = {"steps": 5, "optimizer": optimizer, "settled": True}
+    one, two = (trained(SEMANTIC | slow, n, **how) for n in (1, devices))
+    vectors = [name for name in one if name.startswith("end/") and "/vector_" in name]
+    assert len(vectors) > 30
+    assert max(np.abs(one[v] - one[f"start/{v.split('/')[1]}"]).max() for v in vectors) > 1e-3
+    compare(one, two, devices, norms=0.02)
 
 
 @pytest.mark.slow
