@@ -201,8 +201,7 @@ def test_batch_statistics_and_spectral_vectors(trained, devices, implementation)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [2, 4])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(("devices", "optimizer"), [(4, "sgd"), (2, "adam")])
 def test_batch_statistics_and_spectral_vectors_in_single_precision(trained, devices, optimizer):
     """Five steps, so small that a sign which rounding changes, at a kink, is not seen in a weight.
 
