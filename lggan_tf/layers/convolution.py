@@ -42,6 +42,10 @@ class PaddedConv2D(keras.layers.Conv2D):
         padding_mode: "zeros" or "reflect".
         use_bias: whether a bias is added.
         initializer: "normal" or "xavier" (`lggan_tf.layers.initializers`).
+        **kwargs: name and dtype, as of any layer.
+
+    Raises:
+        TypeError: an argument of Keras' convolution that this one does not have.
     """
 
     def __init__(
@@ -55,6 +59,9 @@ class PaddedConv2D(keras.layers.Conv2D):
         initializer: str = "normal",
         **kwargs,
     ):
+        # Keras' convolution would take them, and `call` would leave them out.
+        if foreign := kwargs.keys() - {"name", "dtype", "trainable"}:
+            raise TypeError(f"{type(self).__name__} has no argument {min(foreign)!r}")
         super().__init__(
             filters,
             kernel_size,

@@ -15,6 +15,7 @@ from lggan_tf.losses.classification import classification_terms
 from lggan_tf.losses.feature_matching import feature_matching_loss
 from lggan_tf.losses.perceptual import perceptual_loss
 from lggan_tf.losses.reconstruction import l1_loss, total_variation
+from lggan_tf.losses.shares import sum_over_devices
 
 Judged = dict[str, dict[str, list[list[tf.Tensor]]]]  # view -> image name -> scales of feature maps
 
@@ -120,7 +121,7 @@ class Objective:
             )
             count = count if class_count is None else class_count
             terms["class"] = self.lambda_class * tf.math.divide_no_nan(
-                entropy, _sum_over_replicas(count)
+                entropy, sum_over_devices([count])[0]
             )
         if self.lambda_perceptual:
             wanted = features(target)
@@ -153,9 +154,3 @@ class Objective:
                 ]
                 terms[f"d_{view}_{kind}"] = weight * tf.add_n(losses)
         return terms
-
-
-def _sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        return value
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)

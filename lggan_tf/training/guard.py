@@ -11,7 +11,8 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from lggan_tf.training.update import apply_if, sum_over_devices
+from lggan_tf.losses.shares import sum_over_devices
+from lggan_tf.training.update import apply_if
 
 
 class Failure(NamedTuple):

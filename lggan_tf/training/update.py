@@ -6,19 +6,6 @@ import tensorflow as tf
 from lggan_tf.runs.adam import Adam
 
 
-def sum_over_devices(values: list) -> list:
-    """Every device's sum of all devices' values; None stays None. In a replica's context."""
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        return list(values)
-    used = [i for i, value in enumerate(values) if value is not None]
-    context = tf.distribute.get_replica_context()
-    sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [values[i] for i in used])
-    found = [None] * len(values)
-    for i, value in zip(used, sums, strict=True):
-        found[i] = value
-    return found
-
-
 def apply_if(allowed: tf.Tensor, optimizer, gradients: list, variables: list) -> None:
     """Makes the update if `allowed`, which is the same on all devices; leaves all as it is if not.
 
@@ -28,7 +15,7 @@ def apply_if(allowed: tf.Tensor, optimizer, gradients: list, variables: list) ->
     Args:
         allowed: scalar bool.
         optimizer: that was built for these variables; gradients are of its `scale_loss`.
-        gradients: sums over devices (`sum_over_devices`); None where a variable has no part.
+        gradients: sums over devices (`lggan_tf.losses.shares`); None where a variable has no part.
         variables: the optimizer's, in the order of the gradients.
     """
     strategy = tf.distribute.get_strategy()

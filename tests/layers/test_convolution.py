@@ -54,6 +54,12 @@ def test_bias_only_on_demand():
     assert [v.shape for v in layer.variables] == [(3, 3, 1, 2)]
 
 
+@pytest.mark.parametrize("argument", [{"activation": "relu"}, {"groups": 2}, {"padding": "same"}])
+def test_what_keras_convolution_has_beside_is_refused(argument):
+    with pytest.raises(TypeError, match=f"PaddedConv2D has no argument '{[*argument][0]}'"):
+        PaddedConv2D(2, 3, **argument)
+
+
 def test_unknown_padding_mode():
     with pytest.raises(KeyError):
         pad_images(tf.zeros([1, 4, 4, 1]), 1, "mirror")
