@@ -24,7 +24,7 @@ class Failure(NamedTuple):
             terms were.
         values: everything that was checked in that step up to there, by name; of gradients the
             sum of their squares.
-        updated: networks whose update in that step came before, and was made.
+        updated: networks of which an update came before, in that step, and was made.
     """
 
     step: int
@@ -51,6 +51,7 @@ class Guard:
             network: _variable([0.0] * len(names), "float32", f"values_{network}")
             for network, names in self._names.items()
         }
+        self._made = {network: _variable(0, "int64", f"made_{network}") for network in checked}
 
     def start(self, step: int) -> None:
         """Says how many steps are done."""
@@ -65,6 +66,8 @@ class Guard:
     def begin_step(self) -> None:
         """To be called once a step, before its updates."""
         self._step.assign_add(1)
+        for made in self._made.values():
+            made.assign(tf.where(self.is_fine, tf.zeros([], "int64"), made))
 
     def update(
         self, network, optimizer, terms, gradients, variables, clip_norm=0.0
@@ -87,9 +90,10 @@ class Guard:
         sums = sum_over_devices(gradients)
         squared = squared_norm(sums)
         scale = optimizer.scale_loss(tf.ones([], squared.dtype))
-        # A loss scale that is too large is no failure: it skips the update itself, and is lowered.
-        is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-        checked = tf.zeros_like(squared) if is_scaled else squared
+        checked = squared
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            # One that is too large is no failure: it skips the update itself, and is lowered.
+            checked = tf.where(scale > 1.0, tf.zeros_like(squared), squared)
         values = [tf.cast(losses, "float32"), [tf.cast(checked, "float32")]]
         allowed = self._allows(network, tf.concat(values, 0))
         if clip_norm:
@@ -105,7 +109,9 @@ class Guard:
         is_finite = tf.reduce_all(tf.math.is_finite(values))
         failed = tf.where(is_first & ~is_finite, self._step, self._failed_at)
         self._failed_at.assign(failed)
-        return tf.equal(failed, 0)
+        allowed = tf.equal(failed, 0)
+        self._made[network].assign_add(tf.cast(allowed, "int64"))
+        return allowed
 
     def failure(self) -> Failure | None:
         """What has failed so far. Waits for the device."""
@@ -113,19 +119,18 @@ class Guard:
         if not step:
             return None
         found: dict[str, float] = {}
-        updated: list[str] = []
+        updated = tuple(name for name, made in self._made.items() if int(made.numpy()))
         for network, names in self._names.items():
             found |= dict(zip(names, map(float, self._values[network].numpy()), strict=True))
             wrong = [name for name in names if not math.isfinite(found[name])]
             if wrong:
-                return Failure(step, wrong[0], found, tuple(updated))
-            updated.append(network)
+                return Failure(step, wrong[0], found, updated)
         raise AssertionError("a failure without a culprit")
 
 
 def squared_norm(gradients) -> tf.Tensor:
     """Sum of the squares of all gradients; not finite if one of them is not."""
-    return tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients if g is not None])
+    return 2 * tf.add_n([tf.nn.l2_loss(g) for g in gradients if g is not None])
 
 
 def _variable(value, dtype, name):

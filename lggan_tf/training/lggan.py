@@ -19,10 +19,11 @@ from lggan_tf.networks.generator import Generator
 from lggan_tf.runs.weight_average import WeightAverage
 from lggan_tf.training import step_parts
 from lggan_tf.training.accumulated_step import accumulated_step
+from lggan_tf.training.callbacks.fit_check import FitCheck
 from lggan_tf.training.guard import Guard
 from lggan_tf.training.image_pool import ImagePool
 from lggan_tf.training.step_metrics import accuracies, metric_names, weight_means
-from lggan_tf.training.update import with_loss_scale
+from lggan_tf.training.update import restore_unless, with_loss_scale
 
 
 @keras.saving.register_keras_serializable(package="lggan_tf")
@@ -215,10 +216,21 @@ class LGGAN(keras.Model):
             metrics (`lggan_tf.training.step_metrics`).
         """
         self.guard.begin_step()
+        moving = self._moving
+        before = [tf.identity(variable.value) for variable in moving]
         terms = accumulated_step(self, batch) if self.accumulate_steps > 1 else self._step(batch)
+        # As the guard keeps the updates out: who looks later finds all as it was.
+        restore_unless(self.guard.is_fine, moving, before)
         if self.average is not None:
             self.average.update(self.generator, self.guard.is_fine)
         return terms
+
+    @property
+    def _moving(self):
+        """What a step moves beside the optimizers and the average."""
+        parts = [self.generator, *self.discriminators.values()]
+        parts += [self.pool] if self.pool is not None else []
+        return [variable for part in parts for variable in part.non_trainable_variables]
 
     def _step(self, batch) -> dict[str, tf.Tensor]:
         prepared = step_parts.with_targets(self, batch)
@@ -241,6 +253,14 @@ class LGGAN(keras.Model):
             again = self.generator(inputs, training=True)
             terms |= self._update_discriminators(batch, prepared, again)
         return terms | own | {"g_total": total} | metrics
+
+    def fit(self, *args, callbacks=(), **kwargs):
+        """`keras.Model.fit`.
+
+        Raises:
+            FloatingPointError: at the end of an epoch with a loss or gradient that is not finite.
+        """
+        return super().fit(*args, callbacks=[FitCheck(), *(callbacks or ())], **kwargs)
 
     def train_step(self, data):
         """`step`, with means over the epoch as Keras shows them."""

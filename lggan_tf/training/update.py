@@ -43,6 +43,32 @@ def apply_if(allowed: tf.Tensor, optimizer, gradients: list, variables: list) ->
         context.merge_call(on_all_devices, args=(allowed, *gradients))
 
 
+def restore_unless(allowed: tf.Tensor, variables: list, values: list) -> None:
+    """Gives variables back the values that they had, unless `allowed`, the same on all devices.
+
+    Args:
+        allowed: scalar bool.
+        variables: Keras variables.
+        values: what this device read of each.
+    """
+    if not variables:
+        return
+
+    def on_all_devices(strategy, allowed, *values):
+        def restore():
+            for variable, value in zip(variables, values, strict=True):
+                strategy.extended.update(
+                    variable.value, lambda own, before: own.assign(before), args=(value,)
+                )
+            return tf.constant(False)
+
+        flag = strategy.experimental_local_results(allowed)[0]
+        return tf.cond(flag, lambda: tf.constant(True), restore)
+
+    context = tf.distribute.get_replica_context()
+    context.merge_call(on_all_devices, args=(allowed, *values))
+
+
 def with_loss_scale(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
     """The optimizer with a loss scale that adapts itself, as float16's short range needs it."""
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):

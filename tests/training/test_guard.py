@@ -118,6 +118,37 @@ def test_a_guard_that_starts_again():
     assert bench.guard.failure() is None and not same(before, bench.state())
 
 
+def test_a_gradient_that_no_loss_scale_makes_finite():
+    """The scale is halved from 8 to 1, which is no failure; at 1 it is the gradient's fault."""
+    variables = [keras.Variable(np.ones(2), dtype="float32")]
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1.0), initial_scale=8.0)
+    optimizer.build(variables)
+    guard = Guard({"g": ("a",)})
+    gradients = [tf.constant([1.0, NAN])]
+    found = []
+    for _ in range(5):
+        guard.begin_step()
+        guard.update("g", optimizer, {"a": tf.constant(1.0)}, gradients, variables)
+        found.append(guard.failure())
+    assert found[:3] == [None] * 3 and found[3] is not None
+    assert (found[3].step, found[3].culprit) == (4, "gradients of g")
+    np.testing.assert_array_equal(variables[0], [1.0, 1.0])
+
+
+def test_an_update_that_was_made_before_another_of_the_same_network():
+    """With two steps of D the first is in the weights if the second fails."""
+    variables = [keras.Variable(np.ones(2), dtype="float32")]
+    optimizer = keras.optimizers.SGD(1.0)
+    optimizer.build(variables)
+    guard = Guard({"d": ("a",)})
+    for losses in ((1.0, 1.0), (1.0, NAN)):
+        guard.begin_step()
+        for loss in losses:
+            guard.update("d", optimizer, {"a": tf.constant(loss)}, [tf.ones([2])], variables)
+    failure = guard.failure()
+    assert (failure.step, failure.culprit, failure.updated) == (2, "a", ("d",))
+
+
 def test_gradients_of_what_has_no_influence():
     """Keras leaves such variables alone, and so does the norm."""
     variables = [keras.Variable(np.ones(2), dtype="float32") for _ in range(2)]

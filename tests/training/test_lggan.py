@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lggan_tf.config import Config
 from lggan_tf.losses.objective import Objective
+from lggan_tf.training.build import build_lggan
 from lggan_tf.training.lggan import LGGAN
 from lggan_tf.training.step_metrics import metric_names
 
@@ -75,6 +77,43 @@ def test_fit_under_xla(plain, make_model, random_batch, classes):
     assert model.generator.local_generator.class_convolution.implementation == "dense"
     history = model.fit(tf.data.Dataset.from_tensors(batch), shuffle=False, verbose=0).history
     assert {name: values[0] for name, values in history.items()} == pytest.approx(terms, rel=1e-4)
+
+
+def test_a_step_that_is_not_finite_leaves_all_that_moves_as_it_was(
+    plain, random_batch, classes, values_of
+):
+    """Batch statistics, spectral vectors and the pool, too; what comes later trains nothing."""
+    settings = {"discriminator": "multiscale", "global_generator": "spade", "latent_stride": 16}
+    config = Config.from_flat(plain | settings | {"pool_size": 4, "lambda_perceptual": 0.0}).check()
+    model = build_lggan(config, classes, 10)
+    optimizers = model.generator_optimizer, model.discriminator_optimizer
+    variables = [*model.variables, *(v for o in optimizers for v in o.variables)]
+    model.step(random_batch(config, classes))
+    moved = {name for name in ("moving_mean", "vector_u", "calls") if name in str(variables)}
+    assert len(moved) == 3
+    bias = model.generator.trainable_variables[-1]
+    bias.assign(tf.fill(bias.shape, float("nan")))
+    before = values_of(variables)
+    for seed in (1, 2):
+        model.step(random_batch(config, classes, seed=seed))
+        for variable, old, new in zip(variables, before, values_of(variables), strict=True):
+            np.testing.assert_array_equal(old, new, err_msg=variable.path)
+
+
+def test_fit_says_that_a_step_was_not_finite_and_can_go_on(plain, random_batch, classes, values_of):
+    config = Config.from_flat(plain | {"lambda_perceptual": 0.0}).check()
+    model = build_lggan(config, classes, 10)
+    bias = model.generator.trainable_variables[-1]
+    good = np.array(bias)
+    bias.assign(tf.fill(bias.shape, float("nan")))
+    data = tf.data.Dataset.from_tensors(random_batch(config, classes))
+    with pytest.raises(FloatingPointError, match="is nan in step 1 of this call of fit"):
+        model.fit(data, shuffle=False, verbose=0)
+    bias.assign(good)
+    before = values_of(model.discriminator_variables)
+    model.fit(data, shuffle=False, verbose=0)
+    after = values_of(model.discriminator_variables)
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
 
 
 def test_fit_trains(plain, make_model, random_batch, classes, values_of):
