@@ -4,6 +4,7 @@ The data order is a function of seed and step, so a run that was stopped goes on
 checkpoint was.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -11,16 +12,23 @@ import tensorflow as tf
 from lggan_tf.config import Config
 from lggan_tf.data.pipeline import steps_per_epoch, training_batches
 from lggan_tf.data.user_errors import raised_as_user_error
-from lggan_tf.errors import Stopped, UserError
+from lggan_tf.errors import Stopped
 from lggan_tf.runs.build import build_source, build_transform
 from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder
+from lggan_tf.runs.lock import locked
 from lggan_tf.training.build import build_lggan
 from lggan_tf.training.callbacks.build import Run, build_callbacks
 from lggan_tf.training.callbacks.sample_grid import SampleGrid
 from lggan_tf.training.callbacks.stop_on_signals import StopOnSignals
 from lggan_tf.training.compiled_step import CompiledStep
+from lggan_tf.training.hosts import (
+    check_same_settings,
+    check_same_start,
+    lost_host_as_user_error,
+    signal_of_any,
+)
 from lggan_tf.training.loop import run_steps
 from lggan_tf.training.resume import open_or_continue
 from lggan_tf.training.strategy import build_strategy, is_chief, worker_count
@@ -38,12 +46,25 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
         The number of steps done in all.
 
     Raises:
-        UserError: data, settings, folder or weights do not fit; a loss is not finite.
-        Stopped: a signal came; the run was saved.
+        UserError: data, settings, folder or weights do not fit; a loss is not finite; another
+            process trains in the folder; another host is gone.
+        Stopped: a signal came before the last step, on several hosts to any of them; the run was
+            saved.
     """
+    strategy = build_strategy(config.train)
+    with lost_host_as_user_error(strategy):
+        check_same_settings(strategy, config)
+        # The chief alone writes.
+        with locked(folder) if is_chief(strategy) else contextlib.nullcontext():
+            return _train(config, folder, strategy, say)
+
+
+def _train(
+    config: Config, folder: RunFolder, strategy: tf.distribute.Strategy, say: Callable[[str], None]
+) -> int:
+    """`train` on its devices."""
     train_config = config.train
-    strategy = build_strategy(train_config)
-    chief, workers = is_chief(strategy), worker_count(strategy)
+    chief = is_chief(strategy)
     if not chief:
         say = _silent
     source, held_out = build_source(config, "train"), build_source(config, "val")
@@ -57,8 +78,7 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
         step = tf.Variable(0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     checkpoints = Checkpoints(folder, model, step, train_config.keep, say=say)
     start = open_or_continue(config, folder, source.classes, model, checkpoints, say, chief)
-    if workers > 1:
-        _check_agreement(strategy, folder, start)
+    check_same_start(strategy, folder, start)
     say(_summary(model, source, strategy, total))
 
     batches = training_batches(
@@ -98,11 +118,13 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
             total,
             per_epoch,
             train_config.steps_per_execution,
-            workers,
+            worker_count(strategy),
         )
-    if signals.received:
+        # One that came in the last step stopped nothing.
+        number = signal_of_any(strategy, signals.received) if done < total else 0
+    if number:
         say(f"stopped by a signal at step {done}; the same command goes on from there")
-        raise Stopped(signals.received[0])
+        raise Stopped(number)
     say(
         f"done: {done} of {total} steps; pictures in {folder.samples}, TensorBoard logs in "
         f"{folder.logs}"
@@ -112,17 +134,6 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
 
 def _silent(line: str) -> None:
     """What workers other than the chief say."""
-
-
-def _check_agreement(strategy, folder: RunFolder, start: int) -> None:
-    """All workers have to start at one step, which they read from a folder that they share."""
-    own = strategy.run(lambda value: value, (tf.constant(start, "int64"),))
-    total = int(strategy.reduce(tf.distribute.ReduceOp.SUM, own, None))
-    if total != start * strategy.num_replicas_in_sync:
-        raise UserError(
-            f"this worker found step {start} in {folder.path} and another worker another step; "
-            "--run_dir must be a folder that all hosts share"
-        )
 
 
 def _summary(model, source, strategy, total) -> str:

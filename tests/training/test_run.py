@@ -18,6 +18,7 @@ from lggan_tf.errors import Stopped, UserError
 from lggan_tf.runs.build import build_source, build_transform
 from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder
+from lggan_tf.runs.lock import locked
 from lggan_tf.training import run
 from lggan_tf.training.callbacks.sample_grid import picture_grid, to_pixels
 from lggan_tf.training.resume import open_run
@@ -141,6 +142,14 @@ def test_three_steps_and_three_more_equal_six(plain, tmp_path):
     assert rates == pytest.approx([0.002, 0.002, 0.002, 0.004 / 3, 0.002 / 3, 0.0], abs=1e-8)
 
 
+def test_a_signal_in_the_last_step_stops_nothing(plain, tmp_path):
+    config = Config.from_flat(plain | TOWN).check()
+    folder, lines = RunFolder(tmp_path / "a"), []
+    assert trained(config, folder, interrupted_at(6, lines)) == 6
+    assert lines[-1].startswith("done: 6 of 6 steps")
+    assert int(tf.train.latest_checkpoint(folder.checkpoints).rpartition("-")[2]) == 6
+
+
 @pytest.mark.slow
 def test_a_run_with_spade_resumes_too(tiny, tmp_path):
     settings = {"image_height": 32, "image_width": 32, "latent_stride": 16}
@@ -162,6 +171,12 @@ def test_more_images_in_a_batch_than_there_are(plain, tmp_path, cheap):
     with pytest.raises(UserError, match="6 training samples, fewer than one batch"):
         train(config, RunFolder(tmp_path / "a"), print)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_folder_in_which_another_process_trains(plain, tmp_path, cheap):
+    config, folder = Config.from_flat(plain | TOWN).check(), RunFolder(tmp_path / "a")
+    with locked(folder), pytest.raises(UserError, match="another process trains in .*/a; wait"):
+        train(config, folder, print)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""Two workers on this machine: what each writes, and a run that loses one of them."""
+"""Two workers on this machine: what each writes, and how both end when one of them does."""
 
 import contextlib
-import json
 import os
 import signal
 
@@ -12,15 +11,6 @@ import tensorflow as tf
 
 from lggan_tf.runs.checkpoint_files import CheckpointFiles
 
-SCRIPT = """
-import json, sys
-import keras
-from lggan_tf.config import Config
-from lggan_tf.runs.folder import RunFolder
-from lggan_tf.training.run import train
-train(Config.from_flat(json.loads(sys.argv[1])).check(), RunFolder(sys.argv[2]),
-      lambda line: print(line, flush=True))
-"""
 SETTINGS = {
     "strategy": "multi_worker",
     "town_places": 6,
@@ -32,11 +22,28 @@ SETTINGS = {
 }
 
 
-def start(settings, folder, ports):
+def start(settings, folder, ports, differing=({}, {})):
+    """Both workers; `differing` is what each gets beside `settings`."""
     return [
-        child_process.start("-c", SCRIPT, json.dumps(settings), folder, TF_CONFIG=text)
-        for text in child_process.cluster(ports)
+        child_process.start(
+            *("-m", "lggan_tf.bin.train", f"--run_dir={folder}"),
+            *(f"--{name}={value}" for name, value in (settings | more).items()),
+            TF_CONFIG=text,
+        )
+        for text, more in zip(child_process.cluster(ports), differing, strict=True)
     ]
+
+
+def ended(processes):
+    """Exit code, standard output and standard error of each; none is left behind."""
+    try:
+        written = [process.communicate(timeout=120) for process in processes]
+    finally:
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+    return [(process.returncode, *texts) for process, texts in zip(processes, written, strict=True)]
 
 
 def weights(folder):
@@ -66,13 +73,14 @@ def test_a_worker_is_killed_and_both_start_again(plain, tmp_path):
         else:
             pytest.fail(processes[0].communicate()[1][-3000:])
         os.kill(processes[1].pid, signal.SIGKILL)
-        # It cannot sum gradients any more.
-        assert processes[0].wait(timeout=120) != 0
     finally:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            process.communicate()
+        (code, _, errors), _ = ended(processes)
+    # It cannot sum gradients any more.
+    assert (code, errors.count("\n")) == (2, 1), errors[-3000:]
+    assert errors.startswith("lggan-train: error: another host is gone (")
+    assert errors.endswith(
+        "); start the same command on all hosts again, the run goes on from its last checkpoint\n"
+    )
     chief, _ = child_process.finish(
         *start(settings, tmp_path / "parts", child_process.free_ports(2))
     )
@@ -87,6 +95,7 @@ def test_a_worker_is_killed_and_both_start_again(plain, tmp_path):
 
 @pytest.mark.slow
 def test_a_signal_to_one_worker_stops_both_at_one_step(plain, tmp_path):
+    """And both say to their supervisors that the run is not done."""
     settings = plain | SETTINGS | {"epochs": 400}
     processes = start(settings, tmp_path / "a", child_process.free_ports(2))
     try:
@@ -94,14 +103,28 @@ def test_a_signal_to_one_worker_stops_both_at_one_step(plain, tmp_path):
             if line.startswith("step 3/"):
                 break
         os.kill(processes[1].pid, signal.SIGTERM)
-        out, errors = processes[0].communicate(timeout=120)
-        processes[1].communicate(timeout=120)
     finally:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            process.wait()
-    assert processes[0].returncode == 0, errors[-3000:]
-    assert "done: " in out.splitlines()[-1] and "of 1200 steps" in out.splitlines()[-1]
-    done = int(out.splitlines()[-1].split()[1])
+        (code, out, errors), other = ended(processes)
+    assert (code, errors) == (128 + signal.SIGTERM, "lggan-train: stopped and saved\n")
+    assert other == (code, "", errors)
+    said = "stopped by a signal at step "
+    assert out.splitlines()[-1].startswith(said)
+    done = int(out.splitlines()[-1].removeprefix(said).partition(";")[0])
     assert CheckpointFiles(tmp_path / "a" / "checkpoints", 2).newest_whole() == done < 1200
+
+
+@pytest.mark.slow
+def test_workers_with_other_settings_are_refused(plain, tmp_path):
+    """A place of its own for the data is no other setting."""
+    differing = ({"lambda_l1": 1.0, "data_dir": "a"}, {"lambda_l1": 2.0, "data_dir": "b"})
+    processes = start(plain | SETTINGS, tmp_path / "a", child_process.free_ports(2), differing)
+    assert ended(processes) == [
+        (
+            2,
+            "",
+            f"lggan-train: error: --lambda_l1={value} on this host, and not on all others; give "
+            "the same flags on all hosts\n",
+        )
+        for value in (1.0, 2.0)
+    ]
+    assert not (tmp_path / "a").exists()
