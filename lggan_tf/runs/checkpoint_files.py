@@ -2,7 +2,7 @@
 
 A checkpoint N is `ckpt-N.index`, `ckpt-N.data-*` and, renamed last, `ckpt-N.json` with the SHA-256
 of the others. Without a manifest that agrees it is never read: whatever ended the process while it
-wrote, and whatever the disk did afterwards, shows.
+wrote, and whatever the disk did afterwards, shows. Older ones go when the disk holds the new one.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from lggan_tf.errors import UserError
-from lggan_tf.runs.folder import write_atomically
+from lggan_tf.runs.folder import flush, write_atomically
 
 _WRITING = ".writing"
 _NAME = re.compile(r"ckpt-(\d+)\.")
@@ -76,10 +76,14 @@ class CheckpointFiles:
             manifest = {"files": {name: _digest(temporary / name) for name in sorted(names)}}
             own = temporary / f"ckpt-{number}.json"
             own.write_text(json.dumps(manifest | {"notes": notes or {}}, indent=1) + "\n")
+            for name in [*names, own.name]:
+                flush(temporary / name)
             # An older one of the same number must not vouch for a mixture.
             (self.directory / own.name).unlink(missing_ok=True)
             for name in [*names, own.name]:
                 (temporary / name).replace(self.directory / name)
+            flush(self.directory)
+            flush(self.directory.parent)  # which may have got this folder just now
             self._whole[number] = None
             self._remove_surplus(number)
             self._tell_tensorflow()
@@ -136,7 +140,7 @@ class CheckpointFiles:
         names = [f"ckpt-{n}" for n in self.numbers()]
         lines = [f'model_checkpoint_path: "{names[-1]}"']
         lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
-        write_atomically(self.directory / "checkpoint", "\n".join(lines) + "\n")
+        write_atomically(self.directory / "checkpoint", "\n".join(lines) + "\n", lasts=False)
 
 
 def _digest(path: Path) -> str:

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -92,6 +93,47 @@ def test_an_older_manifest_does_not_vouch_for_files_of_a_later_attempt(tmp_path,
         save(files, 2)
     later = CheckpointFiles(tmp_path, keep=2)
     assert later.newest_whole() == 1 and "never finished" in later.fault(2)
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """What is asked of the disk, in order: (call, the name of the file or folder)."""
+    calls = []
+
+    def fsync(descriptor):
+        calls.append(("flush", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
+
+    def noted(name):
+        method = getattr(Path, name)
+
+        def call(self, *args, **options):
+            calls.append((name, self.name))
+            return method(self, *args, **options)
+
+        monkeypatch.setattr(Path, name, call)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    noted("replace")
+    noted("unlink")
+    return calls
+
+
+def test_older_ones_go_when_the_disk_holds_the_new_one(tmp_path, save, disk):
+    """Content, then names, then what is no longer needed: a power cut leaves one that is whole."""
+    files = CheckpointFiles(tmp_path / "checkpoints", keep=1)
+    save(files, 1)
+    disk.clear()
+    save(files, 2)
+    new = [f"ckpt-2.{kind}" for kind in ("data-00000-of-00001", "index", "json")]
+    old = [f"ckpt-1.{kind}" for kind in ("data-00000-of-00001", "index", "json")]
+
+    def places(call, names):
+        return [disk.index((call, name)) for name in names]
+
+    folder = disk.index(("flush", "checkpoints"))
+    assert max(places("flush", new)) < min(places("replace", new))
+    assert disk.index(("replace", "ckpt-2.json")) == max(places("replace", new)) < folder
+    assert folder < disk.index(("flush", tmp_path.name)) < min(places("unlink", old))
 
 
 def test_a_full_disk_leaves_the_earlier_ones_whole(tmp_path, save, value):
