@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import tensorflow as tf
@@ -54,6 +54,33 @@ class CheckpointFiles:
         """Number of the newest checkpoint that is whole; None if there is none."""
         return next((n for n in reversed(self.numbers()) if self.fault(n) is None), None)
 
+    def newest(self) -> int | None:
+        """Number of the checkpoint to go on from; None if none was ever finished.
+
+        Raises:
+            UserError: there were some, and none is whole.
+        """
+        newest, numbers = self.newest_whole(), self.numbers()
+        if newest is not None:
+            return newest
+        finished = [n for n in numbers if (self.directory / f"ckpt-{n}.json").exists()]
+        if finished:
+            raise UserError(
+                f"no checkpoint in {self.directory} is whole ({self.faults(finished)}); bring back "
+                "a copy of them, or start again in another --run_dir"
+            )
+        if len(numbers) > 1:  # a kill leaves one
+            names = ", ".join(f"ckpt-{n}.json" for n in numbers)
+            raise UserError(
+                f"no checkpoint in {self.directory} has its manifest ({names} are missing); bring "
+                "them back from where the others came from, or start again in another --run_dir"
+            )
+        return None
+
+    def faults(self, numbers: Iterable[int]) -> str:
+        """What is wrong with checkpoints, in words."""
+        return ", ".join(f"ckpt-{n} ({self.fault(n)})" for n in numbers)
+
     def write(self, number: int, write: Callable[[str], object], notes: dict | None = None) -> str:
         """Writes a checkpoint and removes those beyond `keep`.
 
@@ -78,6 +105,8 @@ class CheckpointFiles:
             own.write_text(json.dumps(manifest | {"notes": notes or {}}, indent=1) + "\n")
             for name in [*names, own.name]:
                 flush(temporary / name)
+            # Otherwise a kill at this moment would leave two that are not finished.
+            self._remove([n for n in self.numbers() if self.fault(n) is not None])
             # An older one of the same number must not vouch for a mixture.
             (self.directory / own.name).unlink(missing_ok=True)
             for name in [*names, own.name]:
@@ -125,15 +154,17 @@ class CheckpointFiles:
     def _remove_surplus(self, newest):
         numbers = self.numbers()
         whole = [n for n in numbers if n <= newest and self.fault(n) is None]
+        self._remove([n for n in numbers if n not in whole[-self._keep :]])
+
+    def _remove(self, numbers):
         for number in numbers:
-            if number not in whole[-self._keep :]:
-                # The manifest first: without it nobody reads what is left.
-                paths = sorted(
-                    self.directory.glob(f"ckpt-{number}.*"), key=lambda path: path.suffix != ".json"
-                )
-                for path in paths:
-                    path.unlink(missing_ok=True)
-                self._whole.pop(number, None)
+            # The manifest first: without it nobody reads what is left.
+            paths = sorted(
+                self.directory.glob(f"ckpt-{number}.*"), key=lambda path: path.suffix != ".json"
+            )
+            for path in paths:
+                path.unlink(missing_ok=True)
+            self._whole.pop(number, None)
 
     def _tell_tensorflow(self):
         """For `tf.train.latest_checkpoint`; nothing here reads it."""

@@ -56,21 +56,15 @@ class Checkpoints:
         """The newest checkpoint that is whole; None if none was ever finished.
 
         Raises:
-            UserError: there were some, and all are damaged.
+            UserError: there were some, and none is whole.
         """
-        numbers, newest = self._files.numbers(), self._files.newest_whole()
-        finished = [n for n in numbers if (self._files.directory / f"ckpt-{n}.json").exists()]
-        if newest is None and finished:
-            raise UserError(
-                f"no checkpoint in {self._files.directory} is whole ({self._faults(finished)}); "
-                "bring back a copy of them, or start again in another --run_dir"
-            )
+        newest = self._files.newest()
         return None if newest is None else self._files.prefix(newest)
 
     @property
     def unfinished(self) -> str:
         """Checkpoints that are left out, if there are none that are used, in words."""
-        return "" if self.latest else self._faults(self._files.numbers())
+        return "" if self.latest else self._files.faults(self._files.numbers())
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -122,7 +116,7 @@ class Checkpoints:
         own = int(latest.rpartition("-")[2])
         newer = [n for n in self._files.numbers() if n > own]
         if newer:
-            self._say(f"damaged and left out: {self._faults(newer)}; ckpt-{own} is used")
+            self._say(f"damaged and left out: {self._files.faults(newer)}; ckpt-{own} is used")
         missing, checkpoint = self.missing, self._checkpoint
         if missing:
             held = {name: part for name, part in self._parts.items() if name not in missing}
@@ -141,9 +135,6 @@ class Checkpoints:
                 "by another version?"
             ) from error
         return int(self._step.numpy())
-
-    def _faults(self, numbers):
-        return ", ".join(f"ckpt-{n} ({self._files.fault(n)})" for n in numbers)
 
 
 def held_parts(path: str) -> set[str]:

@@ -95,6 +95,40 @@ def test_an_older_manifest_does_not_vouch_for_files_of_a_later_attempt(tmp_path,
     assert later.newest_whole() == 1 and "never finished" in later.fault(2)
 
 
+def test_one_that_was_never_finished_is_a_kill_and_several_are_lost_manifests(tmp_path, save):
+    files = CheckpointFiles(tmp_path, keep=2)
+    save(files, 1)
+    os.remove(tmp_path / "ckpt-1.json")
+    assert CheckpointFiles(tmp_path, keep=2).newest() is None
+    save(files := CheckpointFiles(tmp_path, keep=2), 2)
+    save(files, 4)
+    for number in (2, 4):
+        os.remove(tmp_path / f"ckpt-{number}.json")
+    with pytest.raises(UserError) as caught:
+        CheckpointFiles(tmp_path, keep=2).newest()
+    assert f"no checkpoint in {tmp_path} has its manifest (ckpt-2.json, ckpt-4.json are" in str(
+        caught.value
+    )
+
+
+def test_kills_leave_at_most_one_that_was_never_finished(tmp_path, save, monkeypatch):
+    """Twice the process ends between two renames of its first checkpoint, at different steps."""
+    replace = Path.replace
+
+    def ended(self, target):
+        if target.suffix == ".json":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", ended)
+    for number in (3, 2):
+        files = CheckpointFiles(tmp_path, keep=2)
+        assert files.newest() is None
+        with pytest.raises(KeyboardInterrupt):
+            save(files, number)
+        assert files.numbers() == [number]
+
+
 @pytest.fixture
 def disk(monkeypatch):
     """What is asked of the disk, in order: (call, the name of the file or folder)."""
