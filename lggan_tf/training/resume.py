@@ -100,6 +100,6 @@ def _start_warm(other: RunFolder, model, say):
     left = warm_start(other, model.generator, model.discriminators)
     if model.average is not None:
         model.average.restart(model.generator)
-    say(f"starting from the weights of {other.path}" + ("; new are:" if left else ""))
+    say(f"starting from the weights of {other.path}" + ("; not taken over are:" if left else ""))
     for line in left:
         say(f"  {line}")

@@ -15,9 +15,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lggan_tf.config import Config
 from lggan_tf.data.pipeline import training_batches
 from lggan_tf.errors import Stopped, UserError
-from lggan_tf.runs.build import build_source, build_transform
+from lggan_tf.runs.build import build_networks, build_source, build_transform
+from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder
+from lggan_tf.runs.load import GeneratorOnly
 from lggan_tf.training import run
 from lggan_tf.training.callbacks.sample_grid import picture_grid, to_pixels
 from lggan_tf.training.resume import open_run
@@ -265,3 +267,40 @@ def test_imported_weights_may_be_trained_with_other_settings_but_in_no_other_net
     with pytest.raises(UserError, match="--latent_stride=32, not 64"):
         changed = Config.from_flat(plain | TOWN | {"latent_stride": 64})
         open_run(changed, folder, classes, is_start=True)
+
+
+def test_a_run_starts_from_the_weights_of_another(plain, tmp_path):
+    """At a rate of 0 one step leaves what was taken as it was."""
+    rates = {"generator_learning_rate": 0.0, "discriminator_learning_rate": 0.0, "town_places": 2}
+    short = plain | TOWN | rates | {"decay_epochs": 0, "ema_decay": 0.5}
+    config = Config.from_flat(short).check()
+    other, folder = RunFolder(tmp_path / "other"), RunFolder(tmp_path / "a")
+    classes = build_source(config, "train").classes
+    _, generator, _ = build_networks(config, classes)
+    for number, variable in enumerate(generator.variables):
+        variable.assign(tf.fill(variable.shape, 0.001 * number))
+    other.create(Config.from_flat(short | {"ema_decay": 0.0}), classes)
+    Checkpoints(other, GeneratorOnly(generator), tf.Variable(9, dtype=tf.int64)).save()
+
+    lines = []
+    config = Config.from_flat(short | {"warm_start": str(other.path)}).check()
+    assert trained(config, folder, lines.append) == 1
+    assert lines[0] == f"starting from the weights of {other.path}; not taken over are:"
+    left = [line for line in lines if line.startswith("  ")]
+    assert left and all(line.startswith("  discriminator_semantic/") for line in left)
+    theirs, ours = weights(other), weights(folder)
+    taken = [name for name in theirs if name.startswith("generator/")]
+    assert len(taken) == len(generator.variables)
+    for name in taken:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    # The moving average begins there as well.
+    averages = [value for name, value in ours.items() if name.startswith("average/")]
+    assert len(averages) == len(taken)
+    assert sorted(float(a.ravel()[0]) for a in averages) == pytest.approx(
+        sorted(float(theirs[name].ravel()[0]) for name in taken)
+    )
+
+    # It goes on as itself.
+    lines = []
+    assert train(config, folder, lines.append) == 1
+    assert lines[0] == f"continuing {folder.path} from step 1"
