@@ -70,8 +70,12 @@ class Checkpoints:
     def missing(self) -> tuple[str, ...]:
         """Parts of the model that the newest checkpoint, if it is a start, does not hold."""
         held = held_parts(self.latest) if self._complete and self.latest else set()
-        is_start = "generator" in held and not any(name.endswith("_optimizer") for name in held)
-        return tuple(name for name in self._parts if name not in held) if is_start else ()
+        return tuple(name for name in self._parts if name not in held) if is_start(held) else ()
+
+    @property
+    def steps_done(self) -> int:
+        """Step of the newest checkpoint that is whole; 0 if none was ever finished."""
+        return self._files.newest() or 0
 
     def save(self) -> str:
         """Saves at the current step.
@@ -143,6 +147,22 @@ def held_parts(path: str) -> set[str]:
         return {name.partition("/")[0] for name, _ in tf.train.list_variables(path)}
     except (tf.errors.OpError, ValueError, IndexError):
         return set()
+
+
+def newest_parts(folder: RunFolder) -> set[str]:
+    """Names of the parts in a run's newest whole checkpoint; none if none was ever finished.
+
+    Raises:
+        UserError: there were some, and none is whole.
+    """
+    files = CheckpointFiles(folder.checkpoints, 1)
+    newest = files.newest()
+    return set() if newest is None else held_parts(files.prefix(newest))
+
+
+def is_start(held: set[str]) -> bool:
+    """Whether parts of a checkpoint are weights that have not trained a step in this run."""
+    return "generator" in held and not any(name.endswith("_optimizer") for name in held)
 
 
 def _by_number(variables) -> tf.train.Checkpoint:

@@ -80,6 +80,12 @@ class RunFolder:
         """Whether a run was started here."""
         return self.config_file.is_file()
 
+    @property
+    def is_import(self) -> bool:
+        """Whether all that was ever saved here is of step 0, as an import writes it."""
+        found = [path.name for path in self.checkpoints.glob("ckpt-*.index")]
+        return found == ["ckpt-0.index"]
+
     def create(self, config: Config, classes: ClassTable) -> None:
         """Starts a run here.
 

@@ -22,7 +22,7 @@ from lggan_tf.training.callbacks.sample_grid import SampleGrid
 from lggan_tf.training.callbacks.stop_on_signals import StopOnSignals
 from lggan_tf.training.compiled_step import CompiledStep
 from lggan_tf.training.loop import run_steps
-from lggan_tf.training.resume import open_or_continue
+from lggan_tf.training.resume import check_settings, open_or_continue
 from lggan_tf.training.strategy import build_strategy, is_chief, worker_count
 
 
@@ -41,6 +41,7 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
         UserError: data, settings, folder or weights do not fit; a loss is not finite.
         Stopped: a signal came; the run was saved.
     """
+    check_settings(config, folder)
     train_config = config.train
     strategy = build_strategy(train_config)
     chief, workers = is_chief(strategy), worker_count(strategy)
@@ -56,7 +57,7 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
         model = build_lggan(config, source.classes, per_epoch, balance and balance.weights)
         step = tf.Variable(0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     checkpoints = Checkpoints(folder, model, step, train_config.keep, say=say)
-    start = open_or_continue(config, folder, source.classes, model, checkpoints, say, chief)
+    start = open_or_continue(config, folder, source.classes, model, checkpoints, total, say, chief)
     if workers > 1:
         _check_agreement(strategy, folder, start)
     say(_summary(model, source, strategy, total))

@@ -16,13 +16,14 @@ from lggan_tf.config import Config
 from lggan_tf.data.pipeline import training_batches
 from lggan_tf.errors import Stopped, UserError
 from lggan_tf.runs.build import build_networks, build_source, build_transform
+from lggan_tf.runs.checkpoint_files import CheckpointFiles
 from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder
 from lggan_tf.runs.load import GeneratorOnly
 from lggan_tf.training import run
 from lggan_tf.training.callbacks.sample_grid import picture_grid, to_pixels
-from lggan_tf.training.resume import open_run
+from lggan_tf.training.resume import check_settings, open_run
 from lggan_tf.training.run import train
 
 # Three steps an epoch, one epoch at the full rate and one of decay: six steps.
@@ -125,6 +126,11 @@ def test_three_steps_and_three_more_equal_six(plain, tmp_path):
     lines = []
     assert train(config, whole, lines.append) == 6
     assert lines[-1].startswith("done: 6 of 6 steps")
+    # Nor does it become shorter than it is.
+    shorter = Config.from_flat(config.to_flat() | {"decay_epochs": 0}).check()
+    with pytest.raises(UserError, match=r"--epochs=1 and --decay_epochs=0 are 3 steps, but .* 6"):
+        train(shorter, whole, lines.append)
+    assert whole.read_config() == config
 
     events = EventAccumulator(str(whole.logs)).Reload()
     tags = set(events.Tags()["tensors"])
@@ -178,7 +184,7 @@ def test_a_run_goes_on_with_its_own_settings_alone(plain, tmp_path, classes, cha
     folder = RunFolder(tmp_path / "a")
     folder.create(Config.from_flat(plain | TOWN), classes)
     with pytest.raises(UserError) as caught:
-        open_run(Config.from_flat(plain | TOWN | changed), folder, classes)
+        check_settings(Config.from_flat(plain | TOWN | changed), folder)
     assert words in str(caught.value) and str(folder.path) in str(caught.value)
     harmless = {
         "epochs": 9,
@@ -188,6 +194,7 @@ def test_a_run_goes_on_with_its_own_settings_alone(plain, tmp_path, classes, cha
         "strategy": "one",
     }
     lines = []
+    check_settings(Config.from_flat(plain | TOWN | harmless), folder)
     open_run(Config.from_flat(plain | TOWN | harmless), folder, classes, lines.append)
     assert lines == ["--epochs was 1 and is 9 from now on"]
     assert folder.read_config() == Config.from_flat(plain | TOWN | {"epochs": 9})
@@ -260,13 +267,33 @@ def test_pixels_and_grids():
 def test_imported_weights_may_be_trained_with_other_settings_but_in_no_other_networks(
     plain, tmp_path, classes
 ):
+    """As long as they have not trained, which the names in the checkpoint say."""
     folder = RunFolder(tmp_path / "a")
     folder.create(Config.from_flat(plain | TOWN), classes)
-    other = {"epochs": 9, "data_dir": "d", "lambda_tv": 1.0, "seed": 4}
-    open_run(Config.from_flat(plain | TOWN | other), folder, classes, is_start=True)
+    parts = {"generator": tf.train.Checkpoint(v0000=tf.Variable(1.0))}
+    files = CheckpointFiles(folder.checkpoints, 2)
+    files.write(0, tf.train.Checkpoint(**parts).write)
+    other = Config.from_flat(
+        plain | TOWN | {"epochs": 9, "data_dir": "d", "lambda_tv": 1.0, "seed": 4}
+    )
+    check_settings(other, folder)
     with pytest.raises(UserError, match="--latent_stride=32, not 64"):
-        changed = Config.from_flat(plain | TOWN | {"latent_stride": 64})
-        open_run(changed, folder, classes, is_start=True)
+        check_settings(Config.from_flat(plain | TOWN | {"latent_stride": 64}), folder)
+    parts["generator_optimizer"] = tf.train.Checkpoint(v0000=tf.Variable(1.0))
+    files.write(3, tf.train.Checkpoint(**parts).write)
+    with pytest.raises(UserError, match="--data_dir=, not d"):
+        check_settings(other, folder)
+
+
+def test_what_is_refused_leaves_no_traces(plain, tmp_path, classes, cheap):
+    """Neither the classes are counted, which is written, nor the model built."""
+    folder = RunFolder(tmp_path / "a")
+    folder.create(Config.from_flat(plain | TOWN), classes)
+    before = sorted(folder.path.iterdir())
+    config = Config.from_flat(plain | TOWN | {"class_balance": 0.5, "seed": 4}).check()
+    with pytest.raises(UserError, match="holds a run with --seed=3, not 4"):
+        train(config, folder, print)
+    assert sorted(folder.path.iterdir()) == before
 
 
 def test_a_run_starts_from_the_weights_of_another(plain, tmp_path):
