@@ -1,6 +1,7 @@
 """A run's folder: config.json, classes.json, checkpoints/, logs/, samples/, savedmodels/.
 
-With `--class_balance` also class_counts.npz (`lggan_tf.runs.class_balance`).
+Training adds train_samples.json (`lggan_tf.runs.train_samples`) and, with `--class_balance`,
+class_counts.npz (`lggan_tf.runs.class_balance`).
 """
 
 import errno
@@ -73,6 +74,7 @@ class RunFolder:
         self.savedmodels = self.path / "savedmodels"
         self.config_file = self.path / "config.json"
         self.classes_file = self.path / "classes.json"
+        self.train_samples = self.path / "train_samples.json"
         self.class_counts = self.path / "class_counts.npz"
 
     @property

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 from lggan_tf.config import LENGTH, Config
+from lggan_tf.data.sample import Source
 from lggan_tf.errors import UserError
 from lggan_tf.runs.checkpoints import Checkpoints, is_start, newest_parts
 from lggan_tf.runs.folder import RunFolder, write_atomically
+from lggan_tf.runs.train_samples import note_train_samples
 from lggan_tf.runs.warm_start import warm_start
 
 # What a continued run may change: how long it goes on, which config.json then says as well; and
@@ -52,7 +54,7 @@ def check_settings(config: Config, folder: RunFolder) -> None:
 def open_or_continue(
     config: Config,
     folder: RunFolder,
-    classes,
+    source: Source,
     model,
     checkpoints: Checkpoints,
     total: int,
@@ -61,7 +63,8 @@ def open_or_continue(
 ) -> int:
     """Starts a run or takes it up again; returns the number of steps done.
 
-    Only the chief writes. The settings are those of the run (`check_settings`).
+    Only the chief writes. Settings and samples are those of the run (`check_settings`,
+    `check_train_samples`).
 
     Raises:
         UserError: the folder holds damaged checkpoints alone, or more steps than `total`; or there
@@ -76,7 +79,8 @@ def open_or_continue(
             "another --run_dir"
         )
     if is_chief:
-        open_run(config, folder, classes, say, untrained=bool(missing))
+        open_run(config, folder, source.classes, say, untrained=bool(missing))
+        note_train_samples(folder, source)
     if not latest:
         if unfinished := checkpoints.unfinished:
             say(f"left out: {unfinished}; starting from step 0")

@@ -16,6 +16,7 @@ from lggan_tf.runs.build import build_source, build_transform
 from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder
+from lggan_tf.runs.train_samples import check_train_samples
 from lggan_tf.training.build import build_lggan
 from lggan_tf.training.callbacks.build import Run, build_callbacks
 from lggan_tf.training.callbacks.sample_grid import SampleGrid
@@ -48,6 +49,7 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
     if not chief:
         say = _silent
     source, held_out = build_source(config, "train"), build_source(config, "val")
+    check_train_samples(folder, source)
     per_epoch = steps_per_epoch(source, train_config.global_batch_size)
     total = per_epoch * (train_config.epochs + train_config.decay_epochs)
     with raised_as_user_error():
@@ -57,7 +59,7 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
         model = build_lggan(config, source.classes, per_epoch, balance and balance.weights)
         step = tf.Variable(0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     checkpoints = Checkpoints(folder, model, step, train_config.keep, say=say)
-    start = open_or_continue(config, folder, source.classes, model, checkpoints, total, say, chief)
+    start = open_or_continue(config, folder, source, model, checkpoints, total, say, chief)
     if workers > 1:
         _check_agreement(strategy, folder, start)
     say(_summary(model, source, strategy, total))

@@ -139,7 +139,7 @@ def run_dir(pristine, tmp_path_factory):
 
 def test_training_leaves_everything_in_the_run_folder(run_dir):
     assert sorted(path.name for path in run_dir.iterdir()) == [
-        "checkpoints", "classes.json", "config.json", "logs", "samples",
+        "checkpoints", "classes.json", "config.json", "logs", "samples", "train_samples.json",
     ]  # fmt: skip
     assert json.loads((run_dir / "config.json").read_text())["model"]["filters"] == 4
     assert json.loads((run_dir / "classes.json").read_text())["num_classes"] == 2
@@ -286,6 +286,21 @@ def test_a_run_with_other_settings_is_left_alone(pristine, run_dir, complaint, t
     given = [*NETWORKS, f"--data_dir={pristine}", f"--run_dir={copy}", "--epochs=1"]
     said = complaint("lggan-train", *given, "--decay_epochs=0", "--filters=8")
     assert f"{copy} holds a run with --filters=4, not 8" in said
+    assert {p: p.stat().st_mtime_ns for p in copy.rglob("*")} == before
+
+
+def test_a_run_does_not_go_on_with_other_samples(data, pristine, run_dir, complaint, tmp_path):
+    copy = Path(shutil.copytree(run_dir, tmp_path / "small"))
+    config = (copy / "config.json").read_text()
+    (copy / "config.json").write_text(config.replace(str(pristine), str(data)))
+    for kind in ("labels/train/a.png", "images/train/a.jpg"):
+        (data / kind).unlink()
+    before = {p: p.stat().st_mtime_ns for p in copy.rglob("*")}
+    assert complaint("lggan-train", f"--run_dir={copy}") == (
+        f"{copy} was trained on 6 samples, and there are 5 now, so order and learning rates would "
+        "shift; bring the samples of then back, or start a new run from its weights with "
+        f"--warm_start={copy}"
+    )
     assert {p: p.stat().st_mtime_ns for p in copy.rglob("*")} == before
 
 
