@@ -85,6 +85,9 @@ def compare_resumed(config, tmp_path):
     halfway = weights(parts)
     assert trained(config, parts, second.append) == 6
     assert second[0] == f"continuing {parts.path} from step 3"
+    assert ("no profile: this start did none of the steps 2 to 2" in second) == bool(
+        config.profiled_steps
+    )
 
     expected, found = weights(whole), weights(parts)
     assert expected.keys() == found.keys() and len(expected) > 100
