@@ -50,7 +50,7 @@ def recorded(monkeypatch):
     [
         # (first step of a call, its last), counted from 0; epochs of 10 steps.
         ((3, 4), 1, [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)], "3 to 4"),
-        ((3, 5), 4, [(0, 1), (2, 5), (6, 9)], "3 to 6"),
+        ((3, 5), 4, [(2, 5), (6, 9)], "3 to 6"),
         # A call that begins before them and ends behind them, and two that hold one end each.
         ((3, 4), 8, [(0, 7), (8, 9), (10, 17)], "1 to 8"),
         ((4, 6), 4, [(0, 3), (4, 7), (8, 9), (10, 13)], "1 to 8"),
