@@ -13,6 +13,8 @@ from typing import Any
 from lggan_tf.errors import UserError
 from lggan_tf.settings import DataConfig, LossConfig, ModelConfig, TrainConfig
 
+# How long a run goes on, which it may change later.
+LENGTH = ("epochs", "decay_epochs")
 SECTIONS = {"data": DataConfig, "model": ModelConfig, "loss": LossConfig, "train": TrainConfig}
 
 

@@ -5,11 +5,13 @@ help and legal values. The flags are grouped by section (data, model, loss, trai
 `--help` shows them.
 """
 
+from collections.abc import Container
 from typing import Any
 
 from absl import flags
 
 from lggan_tf import config
+from lggan_tf.bin import recipes
 
 _DEFINERS = {
     bool: flags.DEFINE_boolean,
@@ -53,16 +55,24 @@ def given(flag_values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
 
 
 def read(
-    flag_values: flags.FlagValues = flags.FLAGS, base: config.Config | None = None
+    flag_values: flags.FlagValues = flags.FLAGS,
+    base: config.Config | None = None,
+    kept: Container[str] = (),
 ) -> config.Config:
     """The `Config` that the parsed flags describe, checked.
 
     Args:
         flag_values: parsed flags, after `define`.
         base: where settings that are not on the command line come from; None: their defaults.
+        kept: of these settings `base` holds what a recipe alone says otherwise.
 
     Raises:
         UserError: the settings do not fit together (`Config.check`).
     """
     base = base or config.Config()
-    return config.Config.from_flat(base.to_flat() | given(flag_values)).check()
+    values = {
+        name: value
+        for name, value in given(flag_values).items()
+        if name not in kept or recipes.is_typed(name, flag_values)
+    }
+    return config.Config.from_flat(base.to_flat() | values).check()

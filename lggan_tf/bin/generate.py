@@ -94,7 +94,8 @@ def main(flag_values: flags.FlagValues) -> None:
             for image in drawing.draw(batch).numpy():
                 encoded = io.BytesIO()
                 Image.fromarray(image).save(encoded, "PNG")
-                write_atomically(output / f"{source.names[done]}.png", encoded.getvalue())
+                file = output / f"{source.names[done]}.png"
+                write_atomically(file, encoded.getvalue(), lasts=False)
                 done += 1
             if time.monotonic() - said > 5:
                 said = time.monotonic()

@@ -69,7 +69,20 @@ def expand(arguments: Sequence[str], flag_values: flags.FlagValues = flags.FLAGS
     known = available_recipes()
     if names[0] not in known:
         raise UserError(f"there is no recipe called {names[0]!r}; there are {', '.join(known)}")
-    return flag_values.read_flags_from_files([f"--flagfile={known[names[0]]}"]) + arguments
+    return _settings(names[0], flag_values) + arguments
+
+
+def is_typed(name: str, flag_values: flags.FlagValues = flags.FLAGS) -> bool:
+    """Whether a parsed flag stands beside the recipe, on the command line or in a flagfile."""
+    recipe = flag_values["recipe"].value if "recipe" in flag_values else ""
+    held = _settings(recipe, flag_values) if recipe else []
+    names = [argument.lstrip("-").partition("=")[0] for argument in held]
+    return flag_values[name].present > names.count(name) + names.count(f"no{name}")
+
+
+def _settings(recipe: str, flag_values: flags.FlagValues) -> list[str]:
+    """The recipe's settings as arguments."""
+    return flag_values.read_flags_from_files([f"--flagfile={available_recipes()[recipe]}"])
 
 
 def _names(arguments: Sequence[str]) -> list[str]:

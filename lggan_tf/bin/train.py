@@ -5,7 +5,7 @@
 
 The run folder gets config.json, classes.json, checkpoints/, logs/ (TensorBoard) and
 samples/step_*.png. The same command continues a run that was stopped; settings that it leaves out
-are those of the run.
+are those of the run, and a recipe does not change how long it goes on.
 
     lggan-train --run_dir=runs/town_semantic
 """
@@ -13,6 +13,7 @@ are those of the run.
 from absl import flags
 
 from lggan_tf.bin import config_flags, quiet, recipes, runner
+from lggan_tf.config import LENGTH
 from lggan_tf.errors import UserError
 from lggan_tf.runs.folder import RunFolder
 
@@ -29,7 +30,9 @@ def main(flag_values: flags.FlagValues) -> None:
     """Settings, then the loop."""
     folder = RunFolder(flag_values["run_dir"].value)
     is_run = bool(flag_values["run_dir"].value) and folder.exists
-    config = config_flags.read(flag_values, folder.read_config() if is_run else None)
+    base = folder.read_config() if is_run else None
+    kept = LENGTH if is_run and not folder.is_import else ()
+    config = config_flags.read(flag_values, base, kept)
     if flag_values["dry_run"].value:
         print(config.to_json(), end="")
         return

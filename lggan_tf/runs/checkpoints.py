@@ -56,28 +56,26 @@ class Checkpoints:
         """The newest checkpoint that is whole; None if none was ever finished.
 
         Raises:
-            UserError: there were some, and all are damaged.
+            UserError: there were some, and none is whole.
         """
-        numbers, newest = self._files.numbers(), self._files.newest_whole()
-        finished = [n for n in numbers if (self._files.directory / f"ckpt-{n}.json").exists()]
-        if newest is None and finished:
-            raise UserError(
-                f"no checkpoint in {self._files.directory} is whole ({self._faults(finished)}); "
-                "bring back a copy of them, or start again in another --run_dir"
-            )
+        newest = self._files.newest()
         return None if newest is None else self._files.prefix(newest)
 
     @property
     def unfinished(self) -> str:
         """Checkpoints that are left out, if there are none that are used, in words."""
-        return "" if self.latest else self._faults(self._files.numbers())
+        return "" if self.latest else self._files.faults(self._files.numbers())
 
     @property
     def missing(self) -> tuple[str, ...]:
         """Parts of the model that the newest checkpoint, if it is a start, does not hold."""
         held = held_parts(self.latest) if self._complete and self.latest else set()
-        is_start = "generator" in held and not any(name.endswith("_optimizer") for name in held)
-        return tuple(name for name in self._parts if name not in held) if is_start else ()
+        return tuple(name for name in self._parts if name not in held) if is_start(held) else ()
+
+    @property
+    def steps_done(self) -> int:
+        """Step of the newest checkpoint that is whole; 0 if none was ever finished."""
+        return self._files.newest() or 0
 
     def save(self) -> str:
         """Saves at the current step.
@@ -122,7 +120,7 @@ class Checkpoints:
         own = int(latest.rpartition("-")[2])
         newer = [n for n in self._files.numbers() if n > own]
         if newer:
-            self._say(f"damaged and left out: {self._faults(newer)}; ckpt-{own} is used")
+            self._say(f"damaged and left out: {self._files.faults(newer)}; ckpt-{own} is used")
         missing, checkpoint = self.missing, self._checkpoint
         if missing:
             held = {name: part for name, part in self._parts.items() if name not in missing}
@@ -142,9 +140,6 @@ class Checkpoints:
             ) from error
         return int(self._step.numpy())
 
-    def _faults(self, numbers):
-        return ", ".join(f"ckpt-{n} ({self._files.fault(n)})" for n in numbers)
-
 
 def held_parts(path: str) -> set[str]:
     """Names of the parts in a checkpoint; none if it cannot be read, which `restore` will say."""
@@ -152,6 +147,22 @@ def held_parts(path: str) -> set[str]:
         return {name.partition("/")[0] for name, _ in tf.train.list_variables(path)}
     except (tf.errors.OpError, ValueError, IndexError):
         return set()
+
+
+def newest_parts(folder: RunFolder) -> set[str]:
+    """Names of the parts in a run's newest whole checkpoint; none if none was ever finished.
+
+    Raises:
+        UserError: there were some, and none is whole.
+    """
+    files = CheckpointFiles(folder.checkpoints, 1)
+    newest = files.newest()
+    return set() if newest is None else held_parts(files.prefix(newest))
+
+
+def is_start(held: set[str]) -> bool:
+    """Whether parts of a checkpoint are weights that have not trained a step in this run."""
+    return "generator" in held and not any(name.endswith("_optimizer") for name in held)
 
 
 def _by_number(variables) -> tf.train.Checkpoint:

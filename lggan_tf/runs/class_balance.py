@@ -5,7 +5,6 @@ and `samples`, a fingerprint of the samples' names: other samples are counted an
 label maps under the same names removes the file.
 """
 
-import hashlib
 import io
 import time
 import zipfile
@@ -20,6 +19,7 @@ from lggan_tf.data.class_counts import by_owner, count_labels
 from lggan_tf.data.sample import CachedSource, Source
 from lggan_tf.runs.build import build_local_classes, build_source
 from lggan_tf.runs.folder import RunFolder, write_atomically
+from lggan_tf.runs.train_samples import fingerprint
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -51,7 +51,7 @@ def build_class_balance(
         counts = _count(config, source, say)
         if keeps:
             content = io.BytesIO()
-            np.savez_compressed(content, counts=counts, samples=_fingerprint(source))
+            np.savez_compressed(content, counts=counts, samples=fingerprint(source))
             write_atomically(folder.class_counts, content.getvalue())
     local = build_local_classes(config, source.classes)
     return balance_classes(by_owner(counts, local.table, local.count), strength)
@@ -65,7 +65,7 @@ def _kept(folder: RunFolder, source: Source, say: Callable[[str], None]) -> np.n
     try:
         # numpy leaves a file open in which it finds no arrays.
         with np.load(io.BytesIO(path.read_bytes())) as kept:
-            if str(kept["samples"]) == _fingerprint(source):
+            if str(kept["samples"]) == fingerprint(source):
                 return kept["counts"]
         say(f"{path} is of other samples; counting the classes of these")
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -86,8 +86,3 @@ def _count(config: Config, source: Source, say: Callable[[str], None]) -> np.nda
             say(f"counting classes: {done} of {len(source)} samples")
 
     return count_labels(labels, report)
-
-
-def _fingerprint(source: Source) -> str:
-    text = "\n".join([str(source.classes.num_labels), *source.names])
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,8 +1,10 @@
 """A run's folder: config.json, classes.json, checkpoints/, logs/, samples/, savedmodels/.
 
-With `--class_balance` also class_counts.npz (`lggan_tf.runs.class_balance`).
+Training adds train_samples.json (`lggan_tf.runs.train_samples`) and, with `--class_balance`,
+class_counts.npz (`lggan_tf.runs.class_balance`).
 """
 
+import errno
 import os
 from pathlib import Path
 
@@ -11,8 +13,30 @@ from lggan_tf.data.classes import ClassTable, load_classes
 from lggan_tf.errors import UserError
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
+def flush(path: Path) -> None:
+    """Waits until the disk holds a file's content, or a folder's names: a power cut keeps them.
+
+    Raises:
+        OSError: the disk does not take them.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot do that for folders.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def write_atomically(path: Path, content: str | bytes, lasts: bool = True) -> None:
     """Writes beside `path`, then renames: a reader sees the whole file or none.
+
+    Args:
+        path: the file; its folder need not exist yet.
+        content: of the file.
+        lasts: whether to wait until a power cut would keep it; what is easily made again need not.
 
     Raises:
         UserError: the folder cannot be written.
@@ -21,7 +45,11 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        if lasts:
+            flush(temporary)
         temporary.replace(path)
+        if lasts:
+            flush(path.parent)
     except OSError as error:
         raise UserError(
             f"cannot write {path} ({error.strerror}); choose a folder that can be written"
@@ -46,12 +74,19 @@ class RunFolder:
         self.savedmodels = self.path / "savedmodels"
         self.config_file = self.path / "config.json"
         self.classes_file = self.path / "classes.json"
+        self.train_samples = self.path / "train_samples.json"
         self.class_counts = self.path / "class_counts.npz"
 
     @property
     def exists(self) -> bool:
         """Whether a run was started here."""
         return self.config_file.is_file()
+
+    @property
+    def is_import(self) -> bool:
+        """Whether all that was ever saved here is of step 0, as an import writes it."""
+        found = [path.name for path in self.checkpoints.glob("ckpt-*.index")]
+        return found == ["ckpt-0.index"]
 
     def create(self, config: Config, classes: ClassTable) -> None:
         """Starts a run here.

@@ -31,16 +31,17 @@ def load_generator(folder: RunFolder, which: str = "latest"):
     """
     config = folder.read_config()
     prepare, generator, _ = build_networks(config, folder.read_classes())
-    return prepare, generator, restore_networks(folder, config, generator, {}, which)
+    step, _ = restore_networks(folder, config, generator, {}, which)
+    return prepare, generator, step
 
 
-def restore_networks(folder, config, generator, discriminators, which="latest") -> int:
+def restore_networks(folder, config, generator, discriminators, which="latest") -> tuple[int, dict]:
     """Gives built networks a run's trained weights, G the averaged ones if there are any.
 
     Discriminators that the checkpoint does not hold are left as they are.
 
     Returns:
-        The step of the checkpoint.
+        The step of the checkpoint, and the discriminators that it held.
     """
     step, average = tf.Variable(0, dtype=tf.int64), build_average(config)
     plain = Checkpoints(folder, GeneratorOnly(generator), step, which=which)
@@ -48,9 +49,9 @@ def restore_networks(folder, config, generator, discriminators, which="latest") 
     held_judges = {v: d for v, d in discriminators.items() if f"discriminator_{v}" in held}
     if average is None or "average" not in held:
         parts = GeneratorOnly(generator, held_judges)
-        return Checkpoints(folder, parts, step, which=which).restore()
+        return Checkpoints(folder, parts, step, which=which).restore(), held_judges
     average.follow(generator)
     parts = GeneratorOnly(generator, held_judges, {"average": average})
     done = Checkpoints(folder, parts, step, which=which).restore()
     average.copy_to(generator)
-    return done
+    return done, held_judges

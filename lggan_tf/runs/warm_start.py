@@ -21,19 +21,19 @@ def warm_start(folder: RunFolder, generator, discriminators: dict) -> list[str]:
         discriminators: built, by view.
 
     Returns:
-        A line for every weight that was not taken over, with the reason.
+        A line for every weight here or there that was not taken over, with the reason.
 
     Raises:
         UserError: there is no run, or no checkpoint that can be read.
     """
     config = folder.read_config()
     _, other_generator, other_discriminators = build_networks(config, folder.read_classes())
-    restore_networks(folder, config, other_generator, other_discriminators)
+    _, trained = restore_networks(folder, config, other_generator, other_discriminators)
     own = weights_by_place(generator, "generator")
     for view, discriminator in discriminators.items():
         own |= weights_by_place(discriminator, f"discriminator_{view}")
     theirs = weights_by_place(other_generator, "generator")
-    for view, discriminator in other_discriminators.items():
+    for view, discriminator in trained.items():
         theirs |= weights_by_place(discriminator, f"discriminator_{view}")
     left = []
     for place, variable in own.items():
@@ -43,7 +43,7 @@ def warm_start(folder: RunFolder, generator, discriminators: dict) -> list[str]:
             left.append(f"{place} (there {_size(theirs[place])}, here {_size(variable)})")
         else:
             variable.assign(tf.convert_to_tensor(theirs[place]))
-    return left
+    return left + [f"{place} (there only)" for place in theirs if place not in own]
 
 
 def weights_by_place(layer: keras.Layer, place: str) -> dict[str, keras.Variable]:

@@ -18,6 +18,7 @@ from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder
 from lggan_tf.runs.lock import locked
+from lggan_tf.runs.train_samples import check_train_samples
 from lggan_tf.training.build import build_lggan
 from lggan_tf.training.callbacks.build import Run, build_callbacks
 from lggan_tf.training.callbacks.sample_grid import SampleGrid
@@ -30,7 +31,7 @@ from lggan_tf.training.hosts import (
     signal_of_any,
 )
 from lggan_tf.training.loop import run_steps
-from lggan_tf.training.resume import open_or_continue
+from lggan_tf.training.resume import check_settings, open_or_continue
 from lggan_tf.training.strategy import build_strategy, is_chief, worker_count
 
 
@@ -54,6 +55,7 @@ def train(config: Config, folder: RunFolder, say: Callable[[str], None] = print)
     strategy = build_strategy(config.train)
     with lost_host_as_user_error(strategy):
         check_same_settings(strategy, config)
+        check_settings(config, folder)
         # The chief alone writes.
         with locked(folder) if is_chief(strategy) else contextlib.nullcontext():
             return _train(config, folder, strategy, say)
@@ -68,6 +70,7 @@ def _train(
     if not chief:
         say = _silent
     source, held_out = build_source(config, "train"), build_source(config, "val")
+    check_train_samples(folder, source)
     per_epoch = steps_per_epoch(source, train_config.global_batch_size)
     total = per_epoch * (train_config.epochs + train_config.decay_epochs)
     with raised_as_user_error():
@@ -77,7 +80,7 @@ def _train(
         model = build_lggan(config, source.classes, per_epoch, balance and balance.weights)
         step = tf.Variable(0, dtype=tf.int64, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
     checkpoints = Checkpoints(folder, model, step, train_config.keep, say=say)
-    start = open_or_continue(config, folder, source.classes, model, checkpoints, say, chief)
+    start = open_or_continue(config, folder, source, model, checkpoints, total, say, chief)
     check_same_start(strategy, folder, start)
     say(_summary(model, source, strategy, total))
 

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import lggan_tf
 from lggan_tf.bin import export, generate, runner, train
+from lggan_tf.runs.checkpoints import Checkpoints
+from lggan_tf.runs.folder import RunFolder
+from lggan_tf.runs.load import GeneratorOnly, load_generator
 
 SIZE = (36, 32)  # width, height of the photos; the networks see 32 x 32
 NETWORKS = [
@@ -139,7 +143,7 @@ def run_dir(pristine, tmp_path_factory):
 
 def test_training_leaves_everything_in_the_run_folder(run_dir):
     assert sorted(path.name for path in run_dir.iterdir()) == [
-        "checkpoints", "classes.json", "config.json", "logs", "samples",
+        "checkpoints", "classes.json", "config.json", "logs", "samples", "train_samples.json",
     ]  # fmt: skip
     assert json.loads((run_dir / "config.json").read_text())["model"]["filters"] == 4
     assert json.loads((run_dir / "classes.json").read_text())["num_classes"] == 2
@@ -289,6 +293,21 @@ def test_a_run_with_other_settings_is_left_alone(pristine, run_dir, complaint, t
     assert {p: p.stat().st_mtime_ns for p in copy.rglob("*")} == before
 
 
+def test_a_run_does_not_go_on_with_other_samples(data, pristine, run_dir, complaint, tmp_path):
+    copy = Path(shutil.copytree(run_dir, tmp_path / "small"))
+    config = (copy / "config.json").read_text()
+    (copy / "config.json").write_text(config.replace(str(pristine), str(data)))
+    for kind in ("labels/train/a.png", "images/train/a.jpg"):
+        (data / kind).unlink()
+    before = {p: p.stat().st_mtime_ns for p in copy.rglob("*")}
+    assert complaint("lggan-train", f"--run_dir={copy}") == (
+        f"{copy} was trained on 6 samples, and there are 5 now, so order and learning rates would "
+        "shift; bring the samples of then back, or start a new run from its weights with "
+        f"--warm_start={copy}"
+    )
+    assert {p: p.stat().st_mtime_ns for p in copy.rglob("*")} == before
+
+
 def test_a_dry_run_prints_the_settings_and_writes_nothing(pristine, called, tmp_path):
     given = [*NETWORKS, f"--data_dir={pristine}", "--run_dir=run", "--dry_run"]
     code, out, err = called("lggan-train", *given)
@@ -335,6 +354,43 @@ def test_generate_to_a_place_that_cannot_be_written(run_dir, data, complaint, tm
     labels = f"--labels_dir={data / 'labels' / 'val'}"
     said = complaint("lggan-generate", f"--model={run_dir}", labels, "--output_dir=file/out")
     assert "cannot write file/out/g.png" in said
+
+
+def test_the_best_checkpoint_draws_on_request(run_dir, data, called, complaint, tmp_path):
+    """One whose weights are all 0: whatever it is given, it draws grey."""
+    copy = RunFolder(shutil.copytree(run_dir, tmp_path / "small"))
+    labels = f"--labels_dir={data / 'labels' / 'val'}"
+    given = [f"--model={copy.path}", labels]
+    wish = "has no best checkpoint: it was trained without --best_metric; use --checkpoint=latest"
+    assert wish in complaint("lggan-generate", *given, "--checkpoint=best", "--output_dir=best")
+    assert wish in complaint("lggan-export", f"--run_dir={copy.path}", "--checkpoint=best")
+
+    _, generator, _ = load_generator(copy)
+    for variable in generator.variables:
+        variable.assign(tf.zeros_like(variable))
+    step = tf.Variable(2, dtype=tf.int64)
+    assert Checkpoints(copy, GeneratorOnly(generator), step).save_best("psnr", 9.0, True)
+    for which in ("best", "latest"):
+        choice = [f"--checkpoint={which}", f"--output_dir={which}"]
+        assert called("lggan-generate", *given, *choice)[0] == 0
+    best, latest = pictures(tmp_path / "best"), pictures(tmp_path / "latest")
+    assert best.keys() == latest.keys() and len(best) == 2
+    for name, picture in best.items():
+        assert picture.min() >= 127 and picture.max() <= 128
+        assert latest[name].std() > 0
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(run_dir, called, tmp_path):
+    copy = Path(shutil.copytree(run_dir, tmp_path / "small"))
+    (copy / "checkpoints" / "ckpt-9.index").write_bytes(b"nothing")
+    manifest = {"files": {"ckpt-9.index": "0" * 64}, "notes": {}}
+    (copy / "checkpoints" / "ckpt-9.json").write_text(json.dumps(manifest))
+    code, out, err = called("lggan-train", f"--run_dir={copy}")
+    assert (code, err) == (0, [])
+    assert out.splitlines()[:2] == [
+        "damaged and left out: ckpt-9 (ckpt-9.index is not as it was written); ckpt-3 is used",
+        f"continuing {copy} from step 3",
+    ]
 
 
 def test_a_folder_of_source_photos_does_not_disturb_a_semantic_model(run_dir, data, called):

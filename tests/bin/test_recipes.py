@@ -5,8 +5,10 @@ from absl import flags
 
 import lggan_tf
 from lggan_tf import config
-from lggan_tf.bin import config_flags, recipes
+from lggan_tf.bin import config_flags, recipes, runner, train
+from lggan_tf.data.classes import ClassTable
 from lggan_tf.errors import UserError
+from lggan_tf.runs.folder import RunFolder
 
 ALL = [
     "ade20k",
@@ -193,6 +195,42 @@ def test_flags_beside_a_recipe_win_wherever_they_stand(form):
     assert parsed("--filters=8", *form).filters == 8
     assert parsed(*form, "--filters=8").filters == 8
     assert parsed("--filters=8", *form).spade_hidden == parsed(*form).spade_hidden == 32
+
+
+def test_what_is_typed_beside_a_recipe_is_told_from_what_it_holds(tmp_path):
+    file = tmp_path / "mine.cfg"
+    file.write_text("--recipe=town_semantic\n--decay_epochs=4\n")
+    values = parsed(f"--flagfile={file}", "--keep=3")
+    typed = {name for name in config.all_fields() if recipes.is_typed(name, values)}
+    assert typed == {"decay_epochs", "keep"} and not values["epochs"].using_default_value
+    # The value that the recipe has as well, and a switch.
+    assert recipes.is_typed("epochs", parsed("--recipe=town_semantic", "--epochs=4"))
+    assert not recipes.is_typed("flip", parsed("--recipe=cvusa"))
+    assert recipes.is_typed("flip", parsed("--recipe=cvusa", "--noflip"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_import", "expected"),
+    [
+        ([], False, (400, 4)),
+        (["--epochs=4"], False, (4, 4)),
+        (["--decay_epochs=0"], False, (400, 0)),
+        ([], True, (4, 4)),  # what it will be trained for is not settled yet
+    ],
+)
+def test_a_recipe_does_not_change_how_long_a_run_goes_on(
+    tmp_path, capsys, typed, is_import, expected
+):
+    folder = RunFolder(tmp_path / "a")
+    before = config_flags.read(parsed("--recipe=town_semantic", "--epochs=400"))
+    folder.create(before, ClassTable(("a",), ((0, 0, 0),), ()))
+    folder.checkpoints.mkdir()
+    (folder.checkpoints / f"ckpt-{0 if is_import else 7}.index").touch()
+    command = ["lggan-train", "--recipe=town_semantic", f"--run_dir={folder.path}", "--dry_run"]
+    with pytest.raises(SystemExit):
+        runner.run(train.main, train.define, [*command, *typed])
+    found = config.Config.from_json(capsys.readouterr().out, "stdout")
+    assert (found.train.epochs, found.train.decay_epochs) == expected
 
 
 def test_a_flagfile_wins_over_the_recipe_and_may_name_it(tmp_path):

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -92,6 +93,81 @@ def test_an_older_manifest_does_not_vouch_for_files_of_a_later_attempt(tmp_path,
         save(files, 2)
     later = CheckpointFiles(tmp_path, keep=2)
     assert later.newest_whole() == 1 and "never finished" in later.fault(2)
+
+
+def test_one_that_was_never_finished_is_a_kill_and_several_are_lost_manifests(tmp_path, save):
+    files = CheckpointFiles(tmp_path, keep=2)
+    save(files, 1)
+    os.remove(tmp_path / "ckpt-1.json")
+    assert CheckpointFiles(tmp_path, keep=2).newest() is None
+    save(files := CheckpointFiles(tmp_path, keep=2), 2)
+    save(files, 4)
+    for number in (2, 4):
+        os.remove(tmp_path / f"ckpt-{number}.json")
+    with pytest.raises(UserError) as caught:
+        CheckpointFiles(tmp_path, keep=2).newest()
+    assert f"no checkpoint in {tmp_path} has its manifest (ckpt-2.json, ckpt-4.json are" in str(
+        caught.value
+    )
+
+
+def test_kills_leave_at_most_one_that_was_never_finished(tmp_path, save, monkeypatch):
+    """Twice the process ends between two renames of its first checkpoint, at different steps."""
+    replace = Path.replace
+
+    def ended(self, target):
+        if target.suffix == ".json":
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", ended)
+    for number in (3, 2):
+        files = CheckpointFiles(tmp_path, keep=2)
+        assert files.newest() is None
+        with pytest.raises(KeyboardInterrupt):
+            save(files, number)
+        assert files.numbers() == [number]
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """What is asked of the disk, in order: (call, the name of the file or folder)."""
+    calls = []
+
+    def fsync(descriptor):
+        calls.append(("flush", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
+
+    def noted(name):
+        method = getattr(Path, name)
+
+        def call(self, *args, **options):
+            calls.append((name, self.name))
+            return method(self, *args, **options)
+
+        monkeypatch.setattr(Path, name, call)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    noted("replace")
+    noted("unlink")
+    return calls
+
+
+def test_older_ones_go_when_the_disk_holds_the_new_one(tmp_path, save, disk):
+    """Content, then names, then what is no longer needed: a power cut leaves one that is whole."""
+    files = CheckpointFiles(tmp_path / "checkpoints", keep=1)
+    save(files, 1)
+    disk.clear()
+    save(files, 2)
+    new = [f"ckpt-2.{kind}" for kind in ("data-00000-of-00001", "index", "json")]
+    old = [f"ckpt-1.{kind}" for kind in ("data-00000-of-00001", "index", "json")]
+
+    def places(call, names):
+        return [disk.index((call, name)) for name in names]
+
+    folder = disk.index(("flush", "checkpoints"))
+    assert max(places("flush", new)) < min(places("replace", new))
+    assert disk.index(("replace", "ckpt-2.json")) == max(places("replace", new)) < folder
+    assert folder < disk.index(("flush", tmp_path.name)) < min(places("unlink", old))
 
 
 def test_a_full_disk_leaves_the_earlier_ones_whole(tmp_path, save, value):

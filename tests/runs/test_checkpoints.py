@@ -95,6 +95,20 @@ def test_a_damaged_checkpoint_is_refused(folder, trained, tmp_path, kind):
         Checkpoints(copy, trained, step_variable()).restore()
 
 
+def test_a_damaged_one_is_reported_and_the_one_before_is_restored(folder, trained, tmp_path):
+    copy, lines = RunFolder(tmp_path), []
+    copy.checkpoints.mkdir()
+    for file in folder.checkpoints.glob("ckpt-*"):
+        (copy.checkpoints / file.name).write_bytes(file.read_bytes())
+    step = step_variable(9)
+    Checkpoints(copy, trained, step).save()
+    (copy.checkpoints / "ckpt-9.index").write_bytes(b"nothing")
+    assert Checkpoints(copy, trained, step, say=lines.append).restore() == 7
+    assert lines == [
+        "damaged and left out: ckpt-9 (ckpt-9.index is not as it was written); ckpt-7 is used"
+    ]
+
+
 def test_without_a_checkpoint(trained, tmp_path):
     checkpoints = Checkpoints(RunFolder(tmp_path), trained, step_variable())
     assert checkpoints.latest is None

@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,39 @@ def test_text_and_bytes_arrive_and_nothing_else(tmp_path):
     write_atomically(file, b"\x00\xff")
     assert file.read_bytes() == b"\x00\xff"
     assert [path.name for path in file.parent.iterdir()] == ["a.txt"]
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_afterwards(tmp_path, monkeypatch):
+    calls, replace = [], Path.replace
+
+    def fsync(descriptor):
+        calls.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    def renamed(path, target):
+        calls.append("replace")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_atomically(tmp_path / "a.txt", "new")
+    assert calls == [tmp_path / f".a.txt.{os.getpid()}", "replace", tmp_path]
+    calls.clear()
+    write_atomically(tmp_path / "a.txt", "newer", lasts=False)
+    assert calls == ["replace"] and (tmp_path / "a.txt").read_text() == "newer"
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO])
+def test_a_file_system_that_cannot_flush_and_one_that_fails(tmp_path, monkeypatch, number):
+    def fsync(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if number == errno.EINVAL:
+        write_atomically(tmp_path / "a.txt", "new")
+        assert (tmp_path / "a.txt").read_text() == "new"
+    else:
+        with pytest.raises(UserError, match="cannot write .*Input/output error"):
+            write_atomically(tmp_path / "a.txt", "new")
 
 
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):

@@ -74,3 +74,39 @@ def test_no_run_to_start_from(tmp_path):
     _, generator, judges = build_networks(config, table(3))
     with pytest.raises(UserError):
         warm_start(RunFolder(tmp_path / "missing"), generator, judges)
+
+
+def test_discriminators_that_the_checkpoint_does_not_hold_are_new(tmp_path):
+    """Such as those of an import of a generator alone: what its config would build is random."""
+    config = Config.from_flat(SETTINGS).check()
+    _, generator, _ = build_networks(config, table(3))
+    folder = RunFolder(tmp_path / "three")
+    folder.create(config, table(3))
+    Checkpoints(folder, GeneratorOnly(generator), tf.Variable(0, dtype=tf.int64)).save()
+    _, other, judges = build_networks(config, table(3))
+    before = {k: np.array(v.value) for k, v in judge_weights(judges).items()}
+    left = warm_start(folder, other, judges)
+    assert left == [f"{place} (not in that run)" for place in before]
+    for place, variable in judge_weights(judges).items():
+        np.testing.assert_array_equal(np.array(variable.value), before[place], err_msg=place)
+
+
+def test_weights_that_have_no_place_here_are_named(tmp_path):
+    """One block less, and no discriminator."""
+    config = Config.from_flat(SETTINGS | {"residual_blocks": 2}).check()
+    _, generator, judges = build_networks(config, table(3))
+    folder = RunFolder(tmp_path / "two")
+    folder.create(config, table(3))
+    Checkpoints(folder, GeneratorOnly(generator, judges), tf.Variable(7, dtype=tf.int64)).save()
+    _, other, _ = build_networks(Config.from_flat(SETTINGS).check(), table(3))
+    left = warm_start(folder, other, {})
+    mine, theirs = weights_by_place(other, "generator"), weights_by_place(generator, "generator")
+    wanted = [*(place for place in theirs if place not in mine), *judge_weights(judges)]
+    assert [line for line in left if line.endswith("(there only)")] == [
+        f"{place} (there only)" for place in wanted
+    ]
+    assert len(wanted) > len(judge_weights(judges)) > 0
+
+
+def judge_weights(judges):
+    return weights_by_place(judges["semantic"], "discriminator_semantic")

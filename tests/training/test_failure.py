@@ -20,6 +20,7 @@ def folder(tmp_path, classes):
     folder = RunFolder(tmp_path / "my run")
     folder.create(Config.from_flat({"seed": 7, "lambda_perceptual": 0.0}), classes)
     folder.class_counts.write_bytes(b"counts")
+    folder.train_samples.write_bytes(b"samples")
     return folder
 
 
@@ -41,6 +42,7 @@ def test_the_folder_is_a_run_and_tells_the_step(folder, classes):
     assert place.read_config() == folder.read_config() and place.read_classes() == classes
     assert (place.checkpoints / "ckpt-11").read_bytes() == b"weights"
     assert place.class_counts.read_bytes() == b"counts"
+    assert place.train_samples.read_bytes() == b"samples"
     assert json.loads((place.path / "failure.json").read_text()) == {
         "step": 12,
         "culprit": "tv",

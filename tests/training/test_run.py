@@ -15,13 +15,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lggan_tf.config import Config
 from lggan_tf.data.pipeline import training_batches
 from lggan_tf.errors import Stopped, UserError
-from lggan_tf.runs.build import build_source, build_transform
+from lggan_tf.runs.build import build_networks, build_source, build_transform
+from lggan_tf.runs.checkpoint_files import CheckpointFiles
+from lggan_tf.runs.checkpoints import Checkpoints
 from lggan_tf.runs.class_balance import build_class_balance
 from lggan_tf.runs.folder import RunFolder
+from lggan_tf.runs.load import GeneratorOnly
 from lggan_tf.runs.lock import locked
 from lggan_tf.training import run
 from lggan_tf.training.callbacks.sample_grid import picture_grid, to_pixels
-from lggan_tf.training.resume import open_run
+from lggan_tf.training.resume import check_settings, open_run
 from lggan_tf.training.run import train
 
 # Three steps an epoch, one epoch at the full rate and one of decay: six steps.
@@ -83,6 +86,9 @@ def compare_resumed(config, tmp_path):
     halfway = weights(parts)
     assert trained(config, parts, second.append) == 6
     assert second[0] == f"continuing {parts.path} from step 3"
+    assert ("no profile: this start did none of the steps 2 to 2" in second) == bool(
+        config.profiled_steps
+    )
 
     expected, found = weights(whole), weights(parts)
     assert expected.keys() == found.keys() and len(expected) > 100
@@ -124,6 +130,11 @@ def test_three_steps_and_three_more_equal_six(plain, tmp_path):
     lines = []
     assert train(config, whole, lines.append) == 6
     assert lines[-1].startswith("done: 6 of 6 steps")
+    # Nor does it become shorter than it is.
+    shorter = Config.from_flat(config.to_flat() | {"decay_epochs": 0}).check()
+    with pytest.raises(UserError, match=r"--epochs=1 and --decay_epochs=0 are 3 steps, but .* 6"):
+        train(shorter, whole, lines.append)
+    assert whole.read_config() == config
 
     events = EventAccumulator(str(whole.logs)).Reload()
     tags = set(events.Tags()["tensors"])
@@ -191,7 +202,7 @@ def test_a_run_goes_on_with_its_own_settings_alone(plain, tmp_path, classes, cha
     folder = RunFolder(tmp_path / "a")
     folder.create(Config.from_flat(plain | TOWN), classes)
     with pytest.raises(UserError) as caught:
-        open_run(Config.from_flat(plain | TOWN | changed), folder, classes)
+        check_settings(Config.from_flat(plain | TOWN | changed), folder)
     assert words in str(caught.value) and str(folder.path) in str(caught.value)
     harmless = {
         "epochs": 9,
@@ -201,6 +212,7 @@ def test_a_run_goes_on_with_its_own_settings_alone(plain, tmp_path, classes, cha
         "strategy": "one",
     }
     lines = []
+    check_settings(Config.from_flat(plain | TOWN | harmless), folder)
     open_run(Config.from_flat(plain | TOWN | harmless), folder, classes, lines.append)
     assert lines == ["--epochs was 1 and is 9 from now on"]
     assert folder.read_config() == Config.from_flat(plain | TOWN | {"epochs": 9})
@@ -273,10 +285,67 @@ def test_pixels_and_grids():
 def test_imported_weights_may_be_trained_with_other_settings_but_in_no_other_networks(
     plain, tmp_path, classes
 ):
+    """As long as they have not trained, which the names in the checkpoint say."""
     folder = RunFolder(tmp_path / "a")
     folder.create(Config.from_flat(plain | TOWN), classes)
-    other = {"epochs": 9, "data_dir": "d", "lambda_tv": 1.0, "seed": 4}
-    open_run(Config.from_flat(plain | TOWN | other), folder, classes, is_start=True)
+    parts = {"generator": tf.train.Checkpoint(v0000=tf.Variable(1.0))}
+    files = CheckpointFiles(folder.checkpoints, 2)
+    files.write(0, tf.train.Checkpoint(**parts).write)
+    other = Config.from_flat(
+        plain | TOWN | {"epochs": 9, "data_dir": "d", "lambda_tv": 1.0, "seed": 4}
+    )
+    check_settings(other, folder)
     with pytest.raises(UserError, match="--latent_stride=32, not 64"):
-        changed = Config.from_flat(plain | TOWN | {"latent_stride": 64})
-        open_run(changed, folder, classes, is_start=True)
+        check_settings(Config.from_flat(plain | TOWN | {"latent_stride": 64}), folder)
+    parts["generator_optimizer"] = tf.train.Checkpoint(v0000=tf.Variable(1.0))
+    files.write(3, tf.train.Checkpoint(**parts).write)
+    with pytest.raises(UserError, match="--data_dir=, not d"):
+        check_settings(other, folder)
+
+
+def test_what_is_refused_leaves_no_traces(plain, tmp_path, classes, cheap):
+    """Neither the classes are counted, which is written, nor the model built."""
+    folder = RunFolder(tmp_path / "a")
+    folder.create(Config.from_flat(plain | TOWN), classes)
+    before = sorted(folder.path.iterdir())
+    config = Config.from_flat(plain | TOWN | {"class_balance": 0.5, "seed": 4}).check()
+    with pytest.raises(UserError, match="holds a run with --seed=3, not 4"):
+        train(config, folder, print)
+    assert sorted(folder.path.iterdir()) == before
+
+
+def test_a_run_starts_from_the_weights_of_another(plain, tmp_path):
+    """At a rate of 0 one step leaves what was taken as it was."""
+    rates = {"generator_learning_rate": 0.0, "discriminator_learning_rate": 0.0, "town_places": 2}
+    short = plain | TOWN | rates | {"decay_epochs": 0, "ema_decay": 0.5}
+    config = Config.from_flat(short).check()
+    other, folder = RunFolder(tmp_path / "other"), RunFolder(tmp_path / "a")
+    classes = build_source(config, "train").classes
+    _, generator, _ = build_networks(config, classes)
+    for number, variable in enumerate(generator.variables):
+        variable.assign(tf.fill(variable.shape, 0.001 * number))
+    other.create(Config.from_flat(short | {"ema_decay": 0.0}), classes)
+    Checkpoints(other, GeneratorOnly(generator), tf.Variable(9, dtype=tf.int64)).save()
+
+    lines = []
+    config = Config.from_flat(short | {"warm_start": str(other.path)}).check()
+    assert trained(config, folder, lines.append) == 1
+    assert lines[0] == f"starting from the weights of {other.path}; not taken over are:"
+    left = [line for line in lines if line.startswith("  ")]
+    assert left and all(line.startswith("  discriminator_semantic/") for line in left)
+    theirs, ours = weights(other), weights(folder)
+    taken = [name for name in theirs if name.startswith("generator/")]
+    assert len(taken) == len(generator.variables)
+    for name in taken:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    # The moving average begins there as well.
+    averages = [value for name, value in ours.items() if name.startswith("average/")]
+    assert len(averages) == len(taken)
+    assert sorted(float(a.ravel()[0]) for a in averages) == pytest.approx(
+        sorted(float(theirs[name].ravel()[0]) for name in taken)
+    )
+
+    # It goes on as itself.
+    lines = []
+    assert train(config, folder, lines.append) == 1
+    assert lines[0] == f"continuing {folder.path} from step 1"

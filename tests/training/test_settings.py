@@ -46,29 +46,36 @@ def recorded(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("steps", "calls_of", "said"),
+    ("steps", "of_call", "calls_of", "said"),
     [
-        # (first step of a call, its last), counted from 0.
-        ((3, 4), [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)], "3 to 4"),
-        ((3, 5), [(0, 1), (2, 5), (6, 9)], "3 to 6"),
+        # (first step of a call, its last), counted from 0; epochs of 10 steps.
+        ((3, 4), 1, [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4)], "3 to 4"),
+        ((3, 5), 4, [(2, 5), (6, 9)], "3 to 6"),
+        # A call that begins before them and ends behind them, and two that hold one end each.
+        ((3, 4), 8, [(0, 7), (8, 9), (10, 17)], "1 to 8"),
+        ((4, 6), 4, [(0, 3), (4, 7), (8, 9), (10, 13)], "1 to 8"),
+        # An epoch's last call is shorter: the step is in the next one.
+        ((11, 11), 4, [(4, 7), (8, 9), (10, 13)], "11 to 14"),
         # A run that goes on in their midst, and one that ends there.
-        ((3, 9), [(5, 5), (6, 6)], "6 to 7"),
-        ((3, 4), [(0, 0), (1, 1)], None),
-        ((3, 4), [(7, 7), (8, 8)], None),
-        (None, [(0, 0), (1, 1)], None),
+        ((3, 9), 1, [(5, 5), (6, 6)], "6 to 7"),
+        ((3, 4), 1, [(0, 0), (1, 1)], None),
+        ((3, 4), 1, [(7, 7), (8, 8)], None),
+        ((3, 4), 1, [], None),
+        (None, 1, [(0, 0), (1, 1)], None),
     ],
 )
-def test_which_steps_are_recorded(tmp_path, recorded, steps, calls_of, said):
+def test_which_steps_are_recorded(tmp_path, recorded, steps, of_call, calls_of, said):
     lines = []
-    profile = Profile(steps, tmp_path, lines.append)
+    profile = Profile(steps, tmp_path, lines.append, of_call, 10)
     for begin, end in calls_of:
         profile.on_train_batch_begin(begin)
         profile.on_train_batch_end(end)
     profile.on_train_end()
     assert recorded == ([str(tmp_path), "stop"] if said else [])
-    assert [line.split(" in ")[0] for line in lines] == (
-        [f"profile of the steps {said}"] if said else []
-    )
+    expected = [f"profile of the steps {said}"] if said else []
+    if steps and not said:
+        expected = [f"no profile: this start did none of the steps {steps[0]} to {steps[1]}"]
+    assert [line.split(" in ")[0] for line in lines] == expected
 
 
 @pytest.mark.parametrize("text", ["5", "5,4", "0,3", "a,b", "1,2,3", "-1,5", ","])

@@ -105,7 +105,13 @@ def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
         trial, classes = run.folder.path.name, run.source.classes
         writers = [
             Settings(run.config, trial, classes, run.balance, writer, run.say),
-            Profile(run.config.profiled_steps, run.folder.logs, run.say),
+            Profile(
+                run.config.profiled_steps,
+                run.folder.logs,
+                run.say,
+                train.steps_per_execution,
+                run.steps_per_epoch,
+            ),
             Samples(train.sample_every, run.grid, run.folder, writer),
             SaveCheckpoints(
                 train.checkpoint_every, run.checkpoints, run.step, train.best_metric, run.grid

@@ -6,7 +6,7 @@
 |---|---|
 | `failure.json` | step, culprit, values of the terms, names of the samples, the last checkpoint |
 | `batch.npz` | the step's compact batch, `labels`, `image` and so on (`lggan_tf.data.prepare`) |
-| `config.json`, `classes.json`, `checkpoints/` | weights and optimizers before the step |
+| `config.json`, `classes.json`, `checkpoints/` and so on | weights and optimizers before the step |
 
 Training that folder takes the step again. An update of another network that was made before, in
 the same step, is in that checkpoint (`failure.json` tells which): then the exact way is from the
@@ -67,8 +67,9 @@ def _save(failure, folder, batch, samples, last_checkpoint, save_checkpoint) -> 
     unfinished = RunFolder(place.with_name(f".{place.name}.{os.getpid()}"))
     try:
         unfinished.create(folder.read_config(), folder.read_classes())
-        if folder.class_counts.is_file():
-            shutil.copy(folder.class_counts, unfinished.class_counts)
+        for file in (folder.train_samples, folder.class_counts):
+            if file.is_file():
+                shutil.copy(file, unfinished.path)
         content = io.BytesIO()
         np.savez_compressed(content, **batch)
         write_atomically(unfinished.path / "batch.npz", content.getvalue())

@@ -38,13 +38,13 @@ class SaveCheckpoints(Periodic):
         self._score = tf.function(self._score_now)
 
     def act(self, step):
-        """Saves."""
+        """Saves, the best first: a step that is the run's last checkpoint is not scored again."""
         self._step.assign(step)
-        self._checkpoints.save()
         if self._best_metric != "none":
             value = float(self._score(self._batch))
             larger = METRICS[self._best_metric][1]
             self._checkpoints.save_best(self._best_metric, value, larger)
+        self._checkpoints.save()
 
     def _score_now(self, batch):
         drawn = tf.cast(self.model(batch, training=False)["image"], "float32")
