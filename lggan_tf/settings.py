@@ -165,6 +165,11 @@ class TrainConfig:
     decay_epochs: int = setting(
         100, "Epochs over which the learning rate then falls linearly to 0."
     )
+    decay_per: str = setting(
+        "step",
+        "Let the learning rate fall with every step, or in stairs of an epoch.",
+        ("step", "epoch"),
+    )
     early_decay: bool = setting(
         False,
         "Let the learning rate fall one epoch early, in stairs of an epoch and to 0 in the last, "

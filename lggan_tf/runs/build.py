@@ -16,7 +16,7 @@ from lggan_tf.losses.objective import Objective
 from lggan_tf.networks.discriminator import MultiscaleDiscriminator
 from lggan_tf.networks.generator import Generator
 from lggan_tf.runs.adam import Adam
-from lggan_tf.runs.schedule import EarlyDecay, LinearDecay
+from lggan_tf.runs.schedule import EarlyDecay, EpochDecay, LinearDecay
 from lggan_tf.runs.weight_average import WeightAverage
 
 
@@ -174,6 +174,7 @@ def build_optimizer(
     schedule = LinearDecay(
         learning_rate, train.epochs * steps_per_epoch, train.decay_epochs * steps_per_epoch
     )
-    if train.early_decay:
-        schedule = EarlyDecay(learning_rate, train.epochs, train.decay_epochs, steps_per_epoch)
+    if train.early_decay or train.decay_per == "epoch":
+        kind = EarlyDecay if train.early_decay else EpochDecay
+        schedule = kind(learning_rate, train.epochs, train.decay_epochs, steps_per_epoch)
     return Adam(schedule, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8)

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from lggan_tf.config import Config
 from lggan_tf.runs.build import build_optimizer
-from lggan_tf.runs.schedule import EarlyDecay, LinearDecay
+from lggan_tf.runs.schedule import EarlyDecay, EpochDecay, LinearDecay
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,20 @@ def test_the_stairs_make_themselves_again_and_are_a_setting():
     assert float(optimizer.learning_rate) == pytest.approx(0.8 * 2 / 3)
     restored = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(restored._learning_rate, EarlyDecay)
+
+
+def test_stairs_of_an_epoch():
+    """Full for four epochs, then 2/3 and 1/3 in two, five steps each."""
+    config = Config.from_flat({"epochs": 4, "decay_epochs": 2, "decay_per": "epoch"})
+    optimizer = build_optimizer(config, 0.9, steps_per_epoch=5)
+    schedule = optimizer._learning_rate
+    assert isinstance(schedule, EpochDecay) and not isinstance(schedule, EarlyDecay)
+    rates = [float(schedule(step)) for step in range(31)]
+    assert rates == pytest.approx([0.9] * 20 + [0.6] * 5 + [0.3] * 5 + [0.0])
+    copy = EpochDecay.from_config(schedule.get_config())
+    assert [float(copy(step)) for step in range(31)] == rates
+
+
+def test_stairs_without_decay_never_fall():
+    schedule = EpochDecay(0.25, 10, 0, 5)
+    assert [float(schedule(step)) for step in (0, 49)] == [0.25] * 2

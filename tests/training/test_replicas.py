@@ -188,6 +188,14 @@ def test_two_workers_equal_one_device(trained):
 
 
 @pytest.mark.slow
+def test_two_workers_have_the_batch_statistics_and_spectral_vectors_of_one_device(trained):
+    """In double precision, with Adam at the recipes' rates."""
+    how = {"precision": "float64", "steps": 2, "optimizer": "adam"}
+    one, two = trained(SEMANTIC, **how), trained(SEMANTIC, workers=2, **how)
+    compare(one, two, 2)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("devices", "implementation"), [(2, "auto"), (4, "dense")])
 def test_batch_statistics_and_spectral_vectors(trained, devices, implementation):
     """Spectral vectors at random and batch norms of 16 values make 3e-3 of float32's rounding.
