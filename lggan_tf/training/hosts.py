@@ -5,6 +5,7 @@ one host nothing is asked.
 """
 
 import contextlib
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -18,6 +19,8 @@ from lggan_tf.training.strategy import worker_count
 
 # Settings that say where a host keeps its data and what it does for itself.
 _OWN = ("data_dir", "cache", "strategy", "profile_steps")
+# TensorFlow's words for the host that does not answer; its first line says nothing.
+_REPORTED = re.compile(r"Error reported from /job:(\w+)/(?:replica:\d+/)?task:(\d+)")
 
 
 def check_same_settings(strategy: tf.distribute.Strategy, config: Config) -> None:
@@ -77,9 +80,10 @@ def lost_host_as_user_error(strategy: tf.distribute.Strategy) -> Iterator[None]:
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         if worker_count(strategy) == 1:
             raise
+        who = _REPORTED.search(str(error))
         raise UserError(
-            f"another host is gone ({str(error).strip().splitlines()[0]}); start the same command "
-            "on all hosts again, the run goes on from its last checkpoint"
+            f"another host is gone ({' '.join(who.groups()) if who else type(error).__name__}); "
+            "start the same command on all hosts again, the run goes on from its last checkpoint"
         ) from error
 
 
