@@ -37,7 +37,7 @@ def start(settings, folder, ports, differing=({}, {})):
 def ended(processes):
     """Exit code, standard output and standard error of each; none is left behind."""
     try:
-        written = [process.communicate(timeout=120) for process in processes]
+        written = [process.communicate(timeout=300) for process in processes]
     finally:
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
