@@ -12,6 +12,7 @@ that is due less often than a chunk is long is not seen: checkpoints and grids o
 by themselves and shared out over their intervals. Run it on a quiet machine.
 """
 
+import contextlib
 import statistics
 import tempfile
 import time
@@ -42,12 +43,17 @@ def main(flag_values: flags.FlagValues) -> None:
 
 
 def report(config, folder: RunFolder, steps: int, pairs: int) -> None:
-    """Prints the numbers."""
+    """Prints the numbers of a new run."""
+    with parts_of(config, folder) as (model, update, iterator, callbacks):
+        measure(config, model, update, iterator, callbacks, steps, pairs)
+
+
+def measure(config, model, update, iterator, callbacks, steps: int, pairs: int) -> None:
+    """Times steps and callbacks, and prints the numbers."""
     from lggan_tf.training.callbacks.samples import Samples
     from lggan_tf.training.callbacks.save import SaveCheckpoints
     from lggan_tf.training.loop import run_steps
 
-    model, update, iterator, callbacks = parts_of(config, folder)
     waited, done, inside = [], 0, 0.0
 
     def timed(*arguments):
@@ -76,8 +82,8 @@ def report(config, folder: RunFolder, steps: int, pairs: int) -> None:
         done += steps
         return time.perf_counter() - start
 
+    looped()  # waits for samples that are slow to make
     bare()
-    looped()
     waited.clear()
     inside, ratios, times, looped_times = 0.0, [], [], []
     for number in range(pairs):
@@ -115,42 +121,50 @@ def report(config, folder: RunFolder, steps: int, pairs: int) -> None:
     print(f"in all outside the step: {between + total:.2%}")
 
 
+@contextlib.contextmanager
 def parts_of(config, folder: RunFolder):
     """Model, step, data and callbacks of a new run on one device."""
     import tensorflow as tf
 
-    from lggan_tf.data.pipeline import steps_per_epoch, training_batches
+    from lggan_tf.data.pipeline import sample_numbers, steps_per_epoch, training_batches
     from lggan_tf.runs.build import build_source, build_transform
     from lggan_tf.runs.checkpoints import Checkpoints
     from lggan_tf.training.build import build_lggan
     from lggan_tf.training.callbacks.build import Run, build_callbacks
+    from lggan_tf.training.callbacks.load_ahead import LoadAhead
     from lggan_tf.training.callbacks.sample_grid import SampleGrid
     from lggan_tf.training.callbacks.stop_on_signals import StopOnSignals
+    from lggan_tf.training.callbacks.time_limit import TimeLimit
     from lggan_tf.training.compiled_step import CompiledStep
 
-    train = config.train
+    size, seed = config.train.global_batch_size, config.train.seed
     source, held_out = build_source(config, "train"), build_source(config, "val")
-    per_epoch = steps_per_epoch(source, train.global_batch_size)
+    per_epoch = steps_per_epoch(source, size)
     model = build_lggan(config, source.classes, per_epoch)
     step = tf.Variable(0, dtype=tf.int64)
     folder.create(config, source.classes)
-    run = Run(
-        config=config,
-        folder=folder,
-        source=source,
-        balance=None,
-        grid=SampleGrid(held_out, build_transform(config, source.classes, training=False)),
-        checkpoints=Checkpoints(folder, model, step, train.keep),
-        step=step,
-        steps_per_epoch=per_epoch,
-        total=10**9,
-        signals=StopOnSignals(),
-        say=print,
-    )
-    transform = build_transform(config, source.classes, training=True)
-    batches = training_batches(source, transform, train.global_batch_size, train.seed)
-    update = CompiledStep(tf.distribute.get_strategy(), model.step, train.jit_compile)
-    return model, update, iter(batches), build_callbacks(run)
+    limit, signals = TimeLimit(0), StopOnSignals()
+    first_epoch = sample_numbers(source, size, seed, range(per_epoch))
+    with LoadAhead(source, first_epoch, limit, signals.received, print) as ahead:
+        run = Run(
+            config=config,
+            folder=folder,
+            source=source,
+            balance=None,
+            grid=SampleGrid(held_out, build_transform(config, source.classes, training=False)),
+            checkpoints=Checkpoints(folder, model, step, config.train.keep),
+            step=step,
+            steps_per_epoch=per_epoch,
+            total=10**9,
+            limit=limit,
+            signals=signals,
+            ahead=ahead,
+            say=print,
+        )
+        transform = build_transform(config, source.classes, training=True)
+        batches = training_batches(source, transform, size, seed)
+        update = CompiledStep(tf.distribute.get_strategy(), model.step, config.train.jit_compile)
+        yield model, update, iter(batches), build_callbacks(run)
 
 
 class _Steps:

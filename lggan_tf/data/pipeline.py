@@ -6,7 +6,7 @@ transformed in parallel by Python threads and come out in a fixed order. Read ba
 `raised_as_user_error`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -26,16 +26,16 @@ def steps_per_epoch(source: Source, global_batch_size: int) -> int:
     return DataOrder(len(source), global_batch_size, 0).steps_per_epoch
 
 
-def batch_names(
+def sample_numbers(
     source: Source,
     global_batch_size: int,
     seed: int,
-    step: int,
+    steps: Iterable[int],
     probabilities: Sequence[float] | None = None,
-) -> list[str]:
-    """Names of the samples that `training_batches` yields at a step, in order."""
+) -> list[int]:
+    """Which samples `training_batches` yields at some steps, in order."""
     order = DataOrder(len(source), global_batch_size, seed, probabilities)
-    return [source.names[i] for i in order.batch(step)]
+    return [index for step in steps for index in order.batch(step)]
 
 
 def training_batches(

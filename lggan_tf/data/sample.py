@@ -14,7 +14,9 @@ A sample is a dict of full-size numpy arrays:
 Arrays may be shared between calls: whoever gets a sample must not write into it.
 """
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Protocol
 
 import numpy as np
@@ -51,13 +53,19 @@ class Source(Protocol):
 
 
 class CachedSource:
-    """Another source whose samples stay in memory once they were loaded."""
+    """Another source whose samples stay in memory once they were loaded.
 
-    def __init__(self, source: Source):
-        """`source` is asked for each sample once."""
-        self.source = source
+    Args:
+        source: is asked for each sample once, whoever else wants it meanwhile.
+        is_slow: whether making a sample takes about as long as training on it; a run then loads
+            ahead (`lggan_tf.training.callbacks.load_ahead`).
+    """
+
+    def __init__(self, source: Source, is_slow: bool = False):
+        self.source, self.is_slow = source, is_slow
         self.classes, self.names, self.keys = source.classes, source.names, source.keys
-        self._kept: dict[int, Sample] = {}
+        self._kept: dict[int, Future[Sample]] = {}
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -65,10 +73,19 @@ class CachedSource:
 
     def load(self, index: int) -> Sample:
         """Sample `index` of the wrapped source; its arrays are read-only."""
-        sample = self._kept.get(index)
-        if sample is None:
+        with self._lock:
+            known = self._kept.get(index)
+            future = self._kept.setdefault(index, Future())
+        if known is not None:
+            return known.result()
+        try:
             sample = self.source.load(index)
-            for array in sample.values():
-                array.flags.writeable = False
-            self._kept[index] = sample
+        except BaseException as error:
+            # Who asks again tries again.
+            del self._kept[index]
+            future.set_exception(error)
+            raise
+        for array in sample.values():
+            array.flags.writeable = False
+        future.set_result(sample)
         return sample

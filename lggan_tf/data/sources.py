@@ -51,7 +51,8 @@ def open_source(
     classes = open_classes(dataset, data_dir, classes_file)
     if dataset.startswith("town_"):
         view = dataset.removeprefix("town_")
-        return CachedSource(TownSource(view, split, town_places, height, width, direction))
+        town = TownSource(view, split, town_places, height, width, direction)
+        return CachedSource(town, is_slow=True)
     source: Source
     if dataset == "panels":
         source = PanelSource(data_dir, split, direction, with_grey)

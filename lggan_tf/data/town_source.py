@@ -4,7 +4,7 @@ import numpy as np
 
 from lggan_tf.data.classes import builtin_classes
 from lggan_tf.data.sample import Sample
-from lggan_tf.data.town import draw_place
+from lggan_tf.data.town.processes import draw_beside
 
 VAL_PLACES = 64
 
@@ -50,7 +50,7 @@ class TownSource:
     def load(self, index: int) -> Sample:
         """Sample `index`: see `lggan_tf.data.sample.Source`."""
         with_aerial = self.view == "cross_view"
-        place = draw_place(self.town_seed, index, self.height, self.width, with_aerial)
+        place = draw_beside(self.town_seed, index, self.height, self.width, with_aerial)
         if self.view == "semantic":
             return {
                 "labels": place.street_labels,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from lggan_tf.config import Config
-from lggan_tf.data.pipeline import steps_per_epoch, training_batches
+from lggan_tf.data.pipeline import sample_numbers, steps_per_epoch, training_batches
 from lggan_tf.data.user_errors import raised_as_user_error
 from lggan_tf.errors import Stopped
 from lggan_tf.runs.build import build_source, build_transform
@@ -21,8 +21,10 @@ from lggan_tf.runs.lock import locked
 from lggan_tf.runs.train_samples import check_train_samples
 from lggan_tf.training.build import build_lggan
 from lggan_tf.training.callbacks.build import Run, build_callbacks
+from lggan_tf.training.callbacks.load_ahead import LoadAhead
 from lggan_tf.training.callbacks.sample_grid import SampleGrid
 from lggan_tf.training.callbacks.stop_on_signals import StopOnSignals
+from lggan_tf.training.callbacks.time_limit import TimeLimit
 from lggan_tf.training.compiled_step import CompiledStep
 from lggan_tf.training.hosts import (
     check_same_settings,
@@ -84,17 +86,20 @@ def _train(
     check_same_start(strategy, folder, start)
     say(_summary(model, source, strategy, total))
 
-    batches = training_batches(
-        source,
-        build_transform(config, source.classes, training=True),
-        train_config.global_batch_size,
-        train_config.seed,
-        start,
-        balance and balance.probabilities,
-    )
+    size, seed = train_config.global_batch_size, train_config.seed
+    probabilities = balance and balance.probabilities
+    transform = build_transform(config, source.classes, training=True)
+    batches = training_batches(source, transform, size, seed, start, probabilities)
     distributed = strategy.num_replicas_in_sync > 1
     iterator = iter(strategy.experimental_distribute_dataset(batches) if distributed else batches)
-    with raised_as_user_error(), StopOnSignals() as signals:
+    next_steps = range(start, min(start + per_epoch, total))
+    first_epoch = sample_numbers(source, size, seed, next_steps, probabilities)
+    limit = TimeLimit(train_config.max_train_minutes)
+    with (
+        raised_as_user_error(),
+        StopOnSignals() as signals,
+        LoadAhead(source, first_epoch, limit, signals.received, say) as ahead,
+    ):
         run = Run(
             config=config,
             folder=folder,
@@ -105,7 +110,9 @@ def _train(
             step=step,
             steps_per_epoch=per_epoch,
             total=total,
+            limit=limit,
             signals=signals,
+            ahead=ahead,
             say=say,
             is_chief=chief,
         )

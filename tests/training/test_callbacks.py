@@ -50,7 +50,7 @@ def test_the_first_step_tells_no_speed(now):
     progress = Progress(110, 3, TimeLimit(0), lines.append)
     progress.on_report(Report(11, 1, {"g_total": 12.0}, None, 25.0, None, 0.0))
     assert lines == [
-        "step 11/110 epoch 1/3 | g_total 12 | 25s for the first step, which builds the graph"
+        "step 11/110 epoch 1/3 | g_total 12 | 25s for the first step, graph and data included"
     ]
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lggan_tf.config import Config
 from lggan_tf.data.class_balance import ClassBalance
-from lggan_tf.data.pipeline import batch_names, training_batches
+from lggan_tf.data.pipeline import sample_numbers, training_batches
 from lggan_tf.data.sample import Source
 from lggan_tf.runs.build import build_transform
 from lggan_tf.runs.checkpoints import Checkpoints
@@ -20,6 +20,7 @@ from lggan_tf.training.callbacks.advice import (
     winning_discriminator,
 )
 from lggan_tf.training.callbacks.finite import FiniteCheck
+from lggan_tf.training.callbacks.load_ahead import LoadAhead
 from lggan_tf.training.callbacks.profile import Profile
 from lggan_tf.training.callbacks.progress import Progress
 from lggan_tf.training.callbacks.report import Reports
@@ -46,7 +47,9 @@ class Run:
         step: the variable that says in a checkpoint how many steps were done.
         steps_per_epoch: steps of an epoch.
         total: step at the end.
+        limit: ends the run after some wall time.
         signals: notes Ctrl-C and SIGTERM.
+        ahead: loads the first epoch's samples.
         say: where lines for the user go.
         is_chief: whether this process writes files; one of several workers does.
     """
@@ -60,7 +63,9 @@ class Run:
     step: tf.Variable
     steps_per_epoch: int
     total: int
+    limit: TimeLimit
     signals: StopOnSignals
+    ahead: LoadAhead
     say: Callable[[str], None]
     is_chief: bool = True
 
@@ -71,13 +76,12 @@ def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
     What checks comes before what saves: a run that went wrong leaves its last good checkpoint.
     """
     train = run.config.train
-    limit = TimeLimit(train.max_train_minutes)
-
     size, seed = train.global_batch_size, train.seed
     probabilities = run.balance and run.balance.probabilities
 
     def names(step: int) -> list[str]:
-        return batch_names(run.source, size, seed, step, probabilities)
+        numbers = sample_numbers(run.source, size, seed, [step], probabilities)
+        return [run.source.names[number] for number in numbers]
 
     def batch(step: int) -> dict[str, np.ndarray]:
         transform = build_transform(run.config, run.source.classes, training=True)
@@ -98,7 +102,7 @@ def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
         writer = tf.summary.create_file_writer(str(run.folder.logs))
         warnings = [*map(winning_discriminator, run.config.views), collapsed_weight_map()]
         reporters += [
-            Progress(run.total, train.epochs + train.decay_epochs, limit, run.say),
+            Progress(run.total, train.epochs + train.decay_epochs, run.limit, run.say),
             Advice(warnings, run.say),
             Scalars(writer),
         ]
@@ -118,4 +122,4 @@ def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
             ),
         ]
     reports = Reports(train.log_every, run.steps_per_epoch, train.global_batch_size, reporters)
-    return [limit, run.signals, reports, *reporters, *writers]
+    return [run.limit, run.signals, run.ahead, reports, *reporters, *writers]

@@ -38,7 +38,7 @@ class Progress(Reporter):
         head = f"step {report.step}/{self._total} epoch {report.epoch}/{self._epochs} | {losses} | "
         if report.seconds_per_step is None:
             took = duration(report.seconds)
-            self._say(f"{head}{took} for the first step, which builds the graph")
+            self._say(f"{head}{took} for the first step, graph and data included")
             return
         left = min((self._total - report.step) * report.seconds_per_step, self._limit.seconds_left)
         self._say(
