@@ -24,9 +24,7 @@ _SERVE = "from lggan_tf.data.town.processes import serve; serve()"
 MOST_PROCESSES = 8
 
 
-def draw_beside(
-    seed: int, index: int, height: int, width: int, with_aerial: bool = True
-) -> Place:
+def draw_beside(seed: int, index: int, height: int, width: int, with_aerial: bool = True) -> Place:
     """`draw_place` in another process; several threads may call it at once.
 
     Raises:
