@@ -26,7 +26,7 @@ def start(*arguments, **environment) -> subprocess.Popen:
     """Starts Python with these arguments; `environment` is added to that of this process."""
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -7,10 +7,6 @@ import tensorflow as tf
 
 from lggan_tf.config import Config
 from lggan_tf.data.classes import ClassTable
-from lggan_tf.layers.blocks import DownBlock, ResidualBlock, StemBlock, UpBlock
-from lggan_tf.layers.spade import SPADEResnetBlock
-from lggan_tf.networks.discriminator import PatchDiscriminator
-from lggan_tf.networks.spade_global_generator import SpadeGlobalGenerator
 from lggan_tf.runs.build import build_transform
 from lggan_tf.training.build import build_lggan
 
@@ -100,36 +96,6 @@ def make_model(classes):
         return config, model
 
     return make
-
-
-@pytest.fixture(scope="session")
-def without_effect():
-    """Network -> ids of the biases that change nothing.
-
-    A norm without parameters takes away whatever is constant over a channel, also behind a linear
-    layer.
-    """
-
-    def find(network) -> set[int]:
-        found = []
-        for layer in network._flatten_layers():
-            if isinstance(layer, StemBlock | DownBlock | UpBlock):
-                found.append(layer.convolution.bias)
-            elif isinstance(layer, ResidualBlock):
-                found += [layer.convolution_1.bias, layer.convolution_2.bias]
-            elif isinstance(layer, SPADEResnetBlock):
-                found.append(layer.convolution_0.bias)
-            elif isinstance(layer, SpadeGlobalGenerator):
-                # What the last block adds goes to the image, what the others add into its norms.
-                for block in layer.blocks[:-1]:
-                    found.append(block.convolution_1.bias)
-                    if block.learns_shortcut:
-                        found.append(block.norm_s.beta.bias)
-            elif isinstance(layer, PatchDiscriminator) and not layer.spectral:
-                found += [convolution.bias for convolution in layer.convolutions[1:]]
-        return {id(variable) for variable in found}
-
-    return find
 
 
 @pytest.fixture(scope="session")
