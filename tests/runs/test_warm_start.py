@@ -29,6 +29,15 @@ def table(count):
     return ClassTable(names, tuple((i, i, i) for i in range(count)))
 
 
+def saved(path, generator, judges=None, step=7, settings=SETTINGS):
+    """A run of three classes with these networks."""
+    folder = RunFolder(path)
+    folder.create(Config.from_flat(settings).check(), table(3))
+    networks = GeneratorOnly(generator, judges) if judges else GeneratorOnly(generator)
+    Checkpoints(folder, networks, tf.Variable(step, dtype=tf.int64)).save()
+    return folder
+
+
 def test_what_fits_is_taken_over_and_the_rest_is_named(tmp_path):
     config = Config.from_flat(SETTINGS).check()
     _, generator, judges = build_networks(config, table(3))
@@ -36,9 +45,7 @@ def test_what_fits_is_taken_over_and_the_rest_is_named(tmp_path):
     for network in (generator, *judges.values()):
         for variable in network.variables:
             variable.assign(rng.normal(size=variable.shape))
-    folder = RunFolder(tmp_path / "three")
-    folder.create(config, table(3))
-    Checkpoints(folder, GeneratorOnly(generator, judges), tf.Variable(7, dtype=tf.int64)).save()
+    folder = saved(tmp_path / "three", generator, judges)
 
     _, other, other_judges = build_networks(config, table(5))
     before = {k: np.array(v.value) for k, v in weights_by_place(other, "generator").items()}
@@ -60,9 +67,7 @@ def test_what_fits_is_taken_over_and_the_rest_is_named(tmp_path):
 def test_the_same_networks_are_taken_over_whole(tmp_path):
     config = Config.from_flat(SETTINGS).check()
     _, generator, _ = build_networks(config, table(3))
-    folder = RunFolder(tmp_path / "three")
-    folder.create(config, table(3))
-    Checkpoints(folder, GeneratorOnly(generator), tf.Variable(7, dtype=tf.int64)).save()
+    folder = saved(tmp_path / "three", generator)
     _, other, _ = build_networks(config, table(3))
     assert warm_start(folder, other, {}) == []
     for mine, theirs in zip(other.variables, generator.variables, strict=True):
@@ -80,9 +85,7 @@ def test_discriminators_that_the_checkpoint_does_not_hold_are_new(tmp_path):
     """Such as those of an import of a generator alone: what its config would build is random."""
     config = Config.from_flat(SETTINGS).check()
     _, generator, _ = build_networks(config, table(3))
-    folder = RunFolder(tmp_path / "three")
-    folder.create(config, table(3))
-    Checkpoints(folder, GeneratorOnly(generator), tf.Variable(0, dtype=tf.int64)).save()
+    folder = saved(tmp_path / "three", generator, step=0)
     _, other, judges = build_networks(config, table(3))
     before = {k: np.array(v.value) for k, v in judge_weights(judges).items()}
     left = warm_start(folder, other, judges)
@@ -93,11 +96,9 @@ def test_discriminators_that_the_checkpoint_does_not_hold_are_new(tmp_path):
 
 def test_weights_that_have_no_place_here_are_named(tmp_path):
     """One block less, and no discriminator."""
-    config = Config.from_flat(SETTINGS | {"residual_blocks": 2}).check()
-    _, generator, judges = build_networks(config, table(3))
-    folder = RunFolder(tmp_path / "two")
-    folder.create(config, table(3))
-    Checkpoints(folder, GeneratorOnly(generator, judges), tf.Variable(7, dtype=tf.int64)).save()
+    settings = SETTINGS | {"residual_blocks": 2}
+    _, generator, judges = build_networks(Config.from_flat(settings).check(), table(3))
+    folder = saved(tmp_path / "two", generator, judges, settings=settings)
     _, other, _ = build_networks(Config.from_flat(SETTINGS).check(), table(3))
     left = warm_start(folder, other, {})
     mine, theirs = weights_by_place(other, "generator"), weights_by_place(generator, "generator")

@@ -85,6 +85,54 @@ def test_two_devices_agree_on_clip_and_overflow():
     assert last == [[[[-1.0, -3.0]] * 2, [-3.0] * 2], [8.0, 8.0], 3.0]
 
 
+RESTORED = """
+import json
+import numpy as np
+from lggan_tf.layers.normalization import BatchNorm
+from lggan_tf.layers.spectral import SpectralConv2D
+from lggan_tf.training.update import restore_unless
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    norm, convolution = BatchNorm(), SpectralConv2D(4, 3)
+    norm.build((None, 8, 8, 2))
+    convolution.build((None, 8, 8, 2))
+moving = norm.non_trainable_variables + convolution.non_trainable_variables
+
+@tf.function
+def run(allowed):
+    def step():
+        before = [tf.identity(v.value) for v in moving]
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        x = tf.random.stateless_uniform((2, 8, 8, 2), (1, number))
+        convolution(norm(x, training=True), training=True)
+        restore_unless(allowed, moving, before)
+    strategy.run(step)
+
+def copies():
+    local = [strategy.experimental_local_results(v.value) for v in moving]
+    return [[np.array(value) for value in both] for both in local]
+
+def same(one, two):
+    return [all(np.array_equal(a, b) for a, b in zip(*pair)) for pair in zip(one, two)]
+
+start = copies()
+run(tf.constant(False))
+kept = same(start, copies())
+run(tf.constant(True))
+print(json.dumps({
+    "kept": kept, "moved": same(start, copies()), "copies": [len(both) for both in start]}))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_give_back_what_a_step_moved():
+    script = child_process.LOGICAL_CPUS + RESTORED
+    told = json.loads(child_process.run("-W", "ignore", "-c", script, 2).splitlines()[-1])
+    # Two statistics and two spectral vectors.
+    assert told == {"kept": [True] * 4, "moved": [False] * 4, "copies": [2] * 4}
+
+
 def test_a_variable_without_a_gradient_stays():
     variables = [keras.Variable(1.0), keras.Variable(1.0)]
     optimizer = keras.optimizers.SGD(1.0)
