@@ -75,6 +75,13 @@ def test_threads_that_come_again_and_again_keep_nobody_waiting(monkeypatch):
             ends.set()
 
 
+def test_where_pipes_cannot_be_handed_over_it_draws_here(monkeypatch):
+    monkeypatch.setattr(processes, "HANDS_OVER_PIPES", False)
+    monkeypatch.setattr(processes, "_processes", None)
+    place = processes.draw_beside(0, 0, *SIZE)
+    np.testing.assert_array_equal(place.street_image, draw_place(0, 0, *SIZE).street_image)
+
+
 @pytest.mark.parametrize("end", ["kill", "exit"])
 def test_none_outlives_a_script_without_a_main_guard(tmp_path, end):
     script = tmp_path / "script.py"

@@ -22,6 +22,8 @@ from lggan_tf.errors import UserError
 _SERVE = "from lggan_tf.data.town.processes import serve; serve()"
 # A process takes some 40 MB and draws a dozen small places a second: more are never waited for.
 MOST_PROCESSES = 8
+# Elsewhere a pipe cannot be a child's standard input, and places are drawn here.
+HANDS_OVER_PIPES = os.name == "posix"
 
 
 def draw_beside(seed: int, index: int, height: int, width: int, with_aerial: bool = True) -> Place:
@@ -30,7 +32,8 @@ def draw_beside(seed: int, index: int, height: int, width: int, with_aerial: boo
     Raises:
         UserError: those of `draw_place`; a process cannot be started, or was ended from outside.
     """
-    return _processes().draw(seed, index, height, width, with_aerial)
+    where = _processes().draw if HANDS_OVER_PIPES else draw_place
+    return where(seed, index, height, width, with_aerial)
 
 
 @functools.cache
