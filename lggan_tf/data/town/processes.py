@@ -9,6 +9,7 @@ whose children import the caller's script once more and outlive a parent that wa
 import atexit
 import functools
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -86,7 +87,7 @@ class _Process:
                 [sys.executable, "-P", "-c", _SERVE],
                 stdin=theirs,
                 env=environment,
-                # Ctrl-C and the signals of schedulers are for the run, which ends this one.
+                # Ctrl-C in a terminal is for the run, which ends this one.
                 start_new_session=True,
             )
         finally:
@@ -110,6 +111,9 @@ class _Process:
 
 def serve() -> None:
     """What such a process does: places are asked for on its standard input, a socket."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Some schedulers tell every process of a job; this one is wanted until the run has ended.
+        signal.signal(number, signal.SIG_IGN)
     with Connection(os.dup(0)) as pipe:
         while True:
             try:
