@@ -5,9 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from lggan_tf.data.sample import Source
-
-THREADS = 4
+from lggan_tf.data.sample import LOADING_THREADS, Source
 
 
 def count_labels(source: Source, done: Callable[[int], None] = lambda count: None) -> np.ndarray:
@@ -28,7 +26,7 @@ def count_labels(source: Source, done: Callable[[int], None] = lambda count: Non
         return np.bincount(labels.reshape(-1), minlength=source.classes.num_labels)
 
     counts = np.zeros((len(source), source.classes.num_labels), np.int64)
-    pool = ThreadPoolExecutor(THREADS)
+    pool = ThreadPoolExecutor(LOADING_THREADS)
     try:
         for index, row in enumerate(pool.map(count, range(len(source)))):
             counts[index] = row

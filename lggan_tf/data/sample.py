@@ -25,6 +25,10 @@ from lggan_tf.data.classes import ClassTable
 
 Sample = dict[str, np.ndarray]
 
+# Threads that load a source's samples where all are wanted soon: more than there are processes that
+# draw the town, so that each of those is always asked for something.
+LOADING_THREADS = 16
+
 
 class Source(Protocol):
     """Samples by number. Several threads may call `load` at once.
@@ -80,12 +84,12 @@ class CachedSource:
             return known.result()
         try:
             sample = self.source.load(index)
+            for array in sample.values():
+                array.flags.writeable = False
         except BaseException as error:
             # Who asks again tries again.
             del self._kept[index]
             future.set_exception(error)
             raise
-        for array in sample.values():
-            array.flags.writeable = False
         future.set_result(sample)
         return sample

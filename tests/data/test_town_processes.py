@@ -35,21 +35,47 @@ def test_refusals_come_through_and_the_process_goes_on():
     assert processes.draw_beside(0, 0, *SIZE).street_image.shape == (*SIZE, 3)
 
 
-def test_one_that_was_killed_is_named_and_replaced(monkeypatch):
+def pid_of(pool):
+    return pool._threads.submit(lambda: pool._own.process._process.pid).result()
+
+
+def test_one_that_was_ended_is_replaced_once(monkeypatch):
     pool = processes._Processes(1)
     pool.draw(0, 0, *SIZE)
-    found = pool._threads.submit(lambda: pool._own.process._process.pid).result()
+    first = pid_of(pool)
     for polite in (signal.SIGTERM, signal.SIGINT):  # the run decides when it ends
-        os.kill(found, polite)
+        os.kill(first, polite)
         pool.draw(0, 0, *SIZE)
-    os.kill(found, signal.SIGKILL)
-    with pytest.raises(UserError, match="ended by itself with code -9; free some memory"):
-        pool.draw(0, 0, *SIZE)
-    pool.draw(0, 0, *SIZE)
+    assert pid_of(pool) == first
+    os.kill(first, signal.SIGKILL)
+    place = pool.draw(0, 0, *SIZE)
+    np.testing.assert_array_equal(place.street_image, draw_place(0, 0, *SIZE).street_image)
+    assert pid_of(pool) != first
 
+    monkeypatch.setattr(processes, "_SERVE", "raise SystemExit(7)")
+    os.kill(pid_of(pool), signal.SIGKILL)
+    with pytest.raises(UserError, match="end before they have drawn, the last with code 7; look"):
+        pool.draw(0, 0, *SIZE)
     monkeypatch.setattr(sys, "executable", "/no/python")
-    with pytest.raises(UserError, match="cannot be started .*No such file"):
-        processes._Processes(1).draw(0, 0, *SIZE)
+    with pytest.raises(UserError, match="cannot be started .*No such file.*/no/python is Python"):
+        pool.draw(0, 0, *SIZE)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_by_fork_draws_too():
+    processes.draw_beside(0, 0, *SIZE)
+    script = (
+        "import os\n"
+        "from lggan_tf.data.town import processes\n"
+        "processes.draw_beside(0, 0, 16, 24)\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    processes.draw_beside(0, 1, 16, 24)\n"
+        "    os._exit(5)\n"
+        "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", script], timeout=60)
+    assert ran.returncode == 5
 
 
 def test_threads_that_come_again_and_again_keep_nobody_waiting(monkeypatch):

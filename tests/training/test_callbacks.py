@@ -96,6 +96,16 @@ def test_reports_are_means_since_the_last_one(now):
     assert len(heard.reports) == 3
 
 
+def test_what_was_waited_between_steps_counts_too(now):
+    heard = Heard()
+    reports = Reports(1, 5, 6, [heard], iter([0.75, 0.0]).__next__)
+    reports.on_train_begin()
+    for batch in range(2):
+        now[0] += 2.0
+        reports.on_train_batch_end(batch, logs({"a": 1.0}))
+    assert [report.waiting for report in heard.reports] == [0.5, 0.125]
+
+
 def test_what_is_due_every_so_many_steps():
     every = Every(4)
     assert not every.is_pending

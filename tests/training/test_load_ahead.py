@@ -35,17 +35,35 @@ def ahead(inner, indices, signals=(), minutes=0.0, is_slow=True, say=lambda line
     return LoadAhead(source, indices, TimeLimit(minutes), list(signals), say)
 
 
-def test_all_are_there_before_the_second_step(monkeypatch):
+def test_a_third_is_there_before_the_second_step_and_the_rest_follows(monkeypatch):
     monkeypatch.setattr(load_ahead, "SECONDS_BETWEEN_LINES", 0.0)
-    inner, lines = Slow(100, seconds=0.1), []
-    wanted = [*range(99, 20, -1), 99, 98]  # an epoch may show a sample twice
+    inner, lines = Slow(200, seconds=0.1), []
+    wanted = [*range(199, 40, -1), 199, 198]  # an epoch may show a sample twice
     with ahead(inner, wanted, say=lines.append) as callback:
+        start = time.monotonic()
         callback.on_train_batch_end(0)
-        assert sorted(inner.loaded) == list(range(21, 100))
-        assert inner.loaded[0] == 99  # the first that is wanted
+        assert callback.take_waited() == pytest.approx(time.monotonic() - start, abs=0.05)
+        assert callback.take_waited() == 0.0
+        assert set(range(199, 199 - 53, -1)) <= set(inner.loaded)
+        assert len(inner.loaded) < 159
         callback.on_train_batch_end(1)
-    assert all(line.startswith("drawing the town: ") for line in lines)
-    assert lines and lines[-1].endswith(" of 79 places")
+        assert callback.take_waited() < 0.1
+        while len(inner.loaded) < 159:
+            time.sleep(0.01)
+    assert sorted(inner.loaded) == list(range(41, 200))
+    assert lines[-1].endswith(" of 53 places to begin with")
+
+
+def test_the_lead_is_bounded(monkeypatch):
+    monkeypatch.setattr(load_ahead, "LONGEST_LEAD", 10)
+    inner = Slow(10_000, seconds=0.01)
+    with ahead(inner, range(10_000)) as callback:
+        callback.on_train_batch_end(0)
+        assert len(inner.loaded) < 100
+    time.sleep(0.1)
+    done = len(inner.loaded)
+    time.sleep(0.1)
+    assert len(inner.loaded) == done < 1000
 
 
 def test_other_sources_are_left_alone():
@@ -58,7 +76,10 @@ def test_other_sources_are_left_alone():
 
 
 def test_a_broken_sample_ends_the_wait():
-    with ahead(Slow(5, broken=3), range(5)) as callback, pytest.raises(UserError, match="sample 3"):
+    with (
+        ahead(Slow(12, broken=3), range(12)) as callback,
+        pytest.raises(UserError, match="sample 3"),
+    ):
         callback.on_train_batch_end(0)
 
 

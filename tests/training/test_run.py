@@ -23,6 +23,7 @@ from lggan_tf.runs.folder import RunFolder
 from lggan_tf.runs.load import GeneratorOnly
 from lggan_tf.runs.lock import locked
 from lggan_tf.training import run
+from lggan_tf.training.callbacks.load_ahead import LoadAhead
 from lggan_tf.training.callbacks.sample_grid import picture_grid, to_pixels
 from lggan_tf.training.resume import check_settings, open_run
 from lggan_tf.training.run import train
@@ -70,6 +71,19 @@ def interrupted_at(step, lines):
             os.kill(os.getpid(), signal.SIGINT)
 
     return say
+
+
+def test_a_signal_while_samples_are_waited_for_stops_before_the_next_step(
+    plain, tmp_path, monkeypatch
+):
+    def waits(self, batch, logs=None):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(LoadAhead, "on_train_batch_end", waits)
+    lines = []
+    with pytest.raises(Stopped):
+        train(Config.from_flat(plain | TOWN).check(), RunFolder(tmp_path / "run"), lines.append)
+    assert lines[-1] == "stopped by a signal at step 1; the same command goes on from there"
 
 
 def compare_resumed(config, tmp_path):

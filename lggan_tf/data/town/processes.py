@@ -9,7 +9,6 @@ whose children import the caller's script once more and outlive a parent that wa
 import atexit
 import functools
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -20,9 +19,18 @@ from multiprocessing.connection import Connection, Pipe
 from lggan_tf.data.town.place import Place, draw_place
 from lggan_tf.errors import UserError
 
-_SERVE = "from lggan_tf.data.town.processes import serve; serve()"
-# A process takes some 40 MB and draws a dozen small places a second: more are never waited for.
+# Some schedulers send SIGTERM to every process of a job; the run decides when this one ends.
+_SERVE = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from lggan_tf.data.town.processes import serve
+serve()
+"""
+# A process takes some 50 MB and draws a dozen small places a second: more are never waited for.
 MOST_PROCESSES = 8
+# A step keeps more threads busy than there are cores, and drawing is to have its share beside them.
+PROCESSES_PER_CORE = 2
 # Elsewhere a pipe cannot be a child's standard input, and places are drawn here.
 HANDS_OVER_PIPES = os.name == "posix"
 
@@ -31,7 +39,7 @@ def draw_beside(seed: int, index: int, height: int, width: int, with_aerial: boo
     """`draw_place` in another process; several threads may call it at once.
 
     Raises:
-        UserError: those of `draw_place`; a process cannot be started, or was ended from outside.
+        UserError: those of `draw_place`; a process cannot be started, or two in turn were ended.
     """
     where = _processes().draw if HANDS_OVER_PIPES else draw_place
     return where(seed, index, height, width, with_aerial)
@@ -39,7 +47,12 @@ def draw_beside(seed: int, index: int, height: int, width: int, with_aerial: boo
 
 @functools.cache
 def _processes() -> "_Processes":
-    return _Processes(min(os.cpu_count() or 1, MOST_PROCESSES))
+    return _Processes(min(PROCESSES_PER_CORE * (os.cpu_count() or 1), MOST_PROCESSES))
+
+
+if hasattr(os, "register_at_fork"):
+    # A child by fork has no threads of its parent, and would wait for them for ever.
+    os.register_at_fork(after_in_child=_processes.cache_clear)
 
 
 class _Processes:
@@ -55,21 +68,39 @@ class _Processes:
         return self._threads.submit(self._ask, arguments).result()
 
     def _ask(self, arguments: tuple) -> Place:
-        process = getattr(self._own, "process", None)
         try:
-            process = self._own.process = process or _Process()
-            result = process.ask(arguments)
-        except (EOFError, OSError) as error:
-            self._own.process = None
-            what = f"cannot be started ({error})"
-            if process is not None:
-                what = f"ended by itself with code {process.end()}"
-            raise UserError(
-                f"a process that draws the town {what}; free some memory and run the command again"
-            ) from error
+            result = self._process().ask(arguments)
+        except (EOFError, OSError):
+            # It was ended from outside, maybe long ago; a place is the same whoever draws it.
+            self._end()
+            try:
+                result = self._process().ask(arguments)
+            except (EOFError, OSError) as error:
+                code = self._end()
+                raise UserError(
+                    "the processes that draw the town end before they have drawn, the last with "
+                    f"code {code}; look for what ends them (-9: the system, short of memory) and "
+                    "run the command again"
+                ) from error
         if isinstance(result, Exception):
             raise result
         return result
+
+    def _process(self) -> "_Process":
+        """This thread's, started if there is none."""
+        if getattr(self._own, "process", None) is None:
+            try:
+                self._own.process = _Process()
+            except OSError as error:
+                raise UserError(
+                    f"a process that draws the town cannot be started ({error}); check that there "
+                    f"are processes and memory left, and that {sys.executable} is Python"
+                ) from error
+        return self._own.process
+
+    def _end(self) -> int:
+        process, self._own.process = self._own.process, None
+        return process.end()
 
 
 class _Process:
@@ -111,9 +142,6 @@ class _Process:
 
 def serve() -> None:
     """What such a process does: places are asked for on its standard input, a socket."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Some schedulers tell every process of a job; this one is wanted until the run has ended.
-        signal.signal(number, signal.SIG_IGN)
     with Connection(os.dup(0)) as pipe:
         while True:
             try:

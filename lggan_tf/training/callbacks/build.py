@@ -121,5 +121,6 @@ def build_callbacks(run: Run) -> list[keras.callbacks.Callback]:
                 train.checkpoint_every, run.checkpoints, run.step, train.best_metric, run.grid
             ),
         ]
-    reports = Reports(train.log_every, run.steps_per_epoch, train.global_batch_size, reporters)
-    return [run.limit, run.signals, run.ahead, reports, *reporters, *writers]
+    reports = Reports(train.log_every, run.steps_per_epoch, size, reporters, run.ahead.take_waited)
+    # What may wait comes before what looks whether to stop.
+    return [run.ahead, run.limit, run.signals, reports, *reporters, *writers]

@@ -1,6 +1,7 @@
 """Every so many steps the terms are read from the device, once, and all who report get them."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -47,15 +48,21 @@ class Reports(keras.callbacks.Callback):
         steps_per_epoch: steps of an epoch.
         batch_size: images per step over all devices.
         reporters: who hears of a report, in this order.
+        take_waited: seconds spent waiting for data between steps, since the last question.
     """
 
     def __init__(
-        self, every: int, steps_per_epoch: int, batch_size: int, reporters: list[Reporter]
+        self,
+        every: int,
+        steps_per_epoch: int,
+        batch_size: int,
+        reporters: list[Reporter],
+        take_waited: Callable[[], float] = float,
     ):
         super().__init__()
         self._every, self._batch_size = Every(every), batch_size
         self._steps_per_epoch = steps_per_epoch
-        self._reporters, self._logs = reporters, None
+        self._reporters, self._take_waited, self._logs = reporters, take_waited, None
 
     def on_train_begin(self, logs=None):
         """The clock starts."""
@@ -87,7 +94,7 @@ class Reports(keras.callbacks.Callback):
             seconds_per_step=each,
             seconds=seconds,
             images_per_second=None if each is None else self._batch_size / each,
-            waiting=float(logs.waited) / seconds,
+            waiting=(float(logs.waited) + self._take_waited()) / seconds,
         )
         for reporter in self._reporters:
             reporter.on_report(report)
