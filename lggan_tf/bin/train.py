@@ -10,6 +10,9 @@ are those of the run, and a recipe does not change how long it goes on.
     lggan-train --run_dir=runs/town_semantic
 """
 
+import os
+import sys
+
 from absl import flags
 
 from lggan_tf.bin import config_flags, quiet, recipes, runner
@@ -46,7 +49,17 @@ def main(flag_values: flags.FlagValues) -> None:
         tensorflow.config.experimental.enable_op_determinism()
     from lggan_tf.training.run import train
 
-    train(config, folder, lambda line: print(line, flush=True))
+    train(config, folder, _say)
+
+
+def _say(line: str) -> None:
+    """A line on the terminal. A reader that is gone, as behind `| head`, does not end a run."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        # Later lines go nowhere, as what Python still holds of this one does at its end.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def console() -> None:

@@ -470,3 +470,14 @@ def test_a_signal_saves_and_the_same_command_goes_on(pristine, tmp_path, number)
     process.communicate(timeout=120)
     assert lines[0] == f"continuing run from step {step}\n"
     assert lines[2].startswith(f"step {step + 1}/")
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_when_nobody_reads_what_it_says(pristine, tmp_path):
+    given = [*NETWORKS, f"--data_dir={pristine}", "--run_dir=run", "--log_every=1"]
+    process = started("train", *given, "--epochs=3", "--decay_epochs=0", cwd=tmp_path)
+    assert process.stdout.readline().startswith("6 samples")
+    process.stdout.close()  # as `| head -1` does
+    with process.stderr:
+        assert (process.wait(timeout=120), process.stderr.read()) == (0, "")
+    assert (tmp_path / "run" / "checkpoints" / "ckpt-9.index").is_file()

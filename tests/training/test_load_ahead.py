@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from lggan_tf.data.sample import CachedSource
+from lggan_tf.data.sample import LOADING_THREADS, CachedSource
 from lggan_tf.errors import UserError
 from lggan_tf.training.callbacks import load_ahead
 from lggan_tf.training.callbacks.load_ahead import LoadAhead
@@ -14,16 +14,21 @@ from lggan_tf.training.callbacks.time_limit import TimeLimit
 
 
 class Slow:
-    """Samples that take a while; one may be broken."""
+    """Samples that take a while; `open` lets them be made, those of `free` are made at any time."""
 
     classes, keys = None, frozenset({"labels"})
 
-    def __init__(self, count, broken=None, seconds=0.01):
+    def __init__(self, count, broken=None, seconds=0.01, free=None):
         self.names = [str(number) for number in range(count)]
-        self.loaded, self.broken, self.seconds = [], broken, seconds
+        self.loaded, self.broken, self.seconds, self.free = [], broken, seconds, free
+        self.open = threading.Event()
+        if free is None:
+            self.open.set()
 
     def load(self, index):
         self.loaded.append(index)
+        if self.free is None or index not in self.free:
+            self.open.wait()
         time.sleep(self.seconds)
         if index == self.broken:
             raise UserError(f"sample {index} is broken")
@@ -35,35 +40,43 @@ def ahead(inner, indices, signals=(), minutes=0.0, is_slow=True, say=lambda line
     return LoadAhead(source, indices, TimeLimit(minutes), list(signals), say)
 
 
+def end_of_threads():
+    """Waits until no thread loads any more."""
+    while any(thread.name.startswith("ahead") for thread in threading.enumerate()):
+        time.sleep(0.01)
+
+
 def test_a_third_is_there_before_the_second_step_and_the_rest_follows(monkeypatch):
     monkeypatch.setattr(load_ahead, "SECONDS_BETWEEN_LINES", 0.0)
-    inner, lines = Slow(200, seconds=0.1), []
+    first = set(range(199, 199 - 53, -1))
+    inner, lines = Slow(200, seconds=0.1, free=first), []
     wanted = [*range(199, 40, -1), 199, 198]  # an epoch may show a sample twice
     with ahead(inner, wanted, say=lines.append) as callback:
-        start = time.monotonic()
-        callback.on_train_batch_end(0)
-        assert callback.take_waited() == pytest.approx(time.monotonic() - start, abs=0.05)
+        callback.on_train_batch_end(0)  # would never end if it waited for more
+        assert first <= set(inner.loaded)
+        assert callback.take_waited() > 0.1
         assert callback.take_waited() == 0.0
-        assert set(range(199, 199 - 53, -1)) <= set(inner.loaded)
-        assert len(inner.loaded) < 159
         callback.on_train_batch_end(1)
-        assert callback.take_waited() < 0.1
-        while len(inner.loaded) < 159:
-            time.sleep(0.01)
+        inner.open.set()
+        end_of_threads()
     assert sorted(inner.loaded) == list(range(41, 200))
     assert lines[-1].endswith(" of 53 places to begin with")
 
 
 def test_the_lead_is_bounded(monkeypatch):
     monkeypatch.setattr(load_ahead, "LONGEST_LEAD", 10)
-    inner = Slow(10_000, seconds=0.01)
-    with ahead(inner, range(10_000)) as callback:
+    with ahead(Slow(300, free=range(10)), range(300)) as callback:
         callback.on_train_batch_end(0)
-        assert len(inner.loaded) < 100
-    time.sleep(0.1)
-    done = len(inner.loaded)
-    time.sleep(0.1)
-    assert len(inner.loaded) == done < 1000
+        callback._source.source.open.set()
+
+
+def test_the_end_of_the_run_ends_the_loading():
+    inner = Slow(300, free=())
+    with ahead(inner, range(300)):
+        pass
+    inner.open.set()
+    end_of_threads()
+    assert len(inner.loaded) <= LOADING_THREADS
 
 
 def test_other_sources_are_left_alone():
@@ -85,14 +98,10 @@ def test_a_broken_sample_ends_the_wait():
 
 @pytest.mark.parametrize("why", [{"signals": [15]}, {"minutes": 1e-9}])
 def test_a_signal_or_the_limit_ends_the_wait(why):
-    inner = Slow(1000, seconds=0.05)
-    with ahead(inner, range(1000), **why) as callback:
-        callback.on_train_batch_end(0)
-    time.sleep(0.2)
-    done = len(inner.loaded)
-    assert done < 1000  # neither waited for nor loaded afterwards
-    time.sleep(0.2)
-    assert len(inner.loaded) == done
+    inner = Slow(300, free=())
+    with ahead(inner, range(300), **why) as callback:
+        callback.on_train_batch_end(0)  # would never end if it waited
+        inner.open.set()
 
 
 def test_who_wants_a_sample_that_is_being_loaded_waits_for_it():

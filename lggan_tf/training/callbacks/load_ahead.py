@@ -48,7 +48,7 @@ class LoadAhead(keras.callbacks.Callback):
 
     def __enter__(self) -> "LoadAhead":
         """Starts to load."""
-        self._pool = ThreadPoolExecutor(LOADING_THREADS)
+        self._pool = ThreadPoolExecutor(LOADING_THREADS, "ahead")
         futures = [self._pool.submit(self._source.load, index) for index in self._indices]
         self._first = futures[: min(int(len(futures) * LEAD), LONGEST_LEAD)]
         self._pool.shutdown(wait=False)  # the threads end with what they were given
