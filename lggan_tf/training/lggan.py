@@ -264,10 +264,18 @@ class LGGAN(keras.Model):
 
     def train_step(self, data):
         """`step`, with means over the epoch as Keras shows them."""
-        return self._track(self.step(data))
+        # Of data of unknown length `fit` finds the end by a step without any: nothing may run then,
+        # neither what counts nor what moves without looking at the batch.
+        with tf.control_dependencies(tf.nest.flatten(data)):
+            return self._track(self.step(data))
 
     def test_step(self, data):
         """The same terms and metrics without an update, all networks in inference mode."""
+        with tf.control_dependencies(tf.nest.flatten(data)):  # as in `train_step`
+            return self._track(self._judged(data))
+
+    def _judged(self, data):
+        """The terms and metrics of a batch, without an update."""
         prepared = step_parts.with_targets(self, data)
         outputs = self._draw(
             step_parts.networks_input(prepared), **step_parts.class_targets(self, prepared)
@@ -279,7 +287,7 @@ class LGGAN(keras.Model):
             judged = self.objective.discriminator_terms(*opinions)
             terms |= judged | {"d_total": tf.add_n(list(judged.values()))}
             terms |= accuracies(self.objective.gan_loss, *opinions)
-        return self._track(terms)
+        return terms
 
     @property
     def metrics(self):

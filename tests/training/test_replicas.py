@@ -239,8 +239,10 @@ def test_batch_statistics_and_spectral_vectors_in_single_precision(trained, part
 
 @pytest.mark.slow
 def test_fit_on_two_devices(trained):
+    """The end of data of unknown length is found by a step without any, which must not count."""
     one, two = trained(CROSS_VIEW, mode="fit"), trained(CROSS_VIEW, 2, mode="fit")
     compare(one, two, 2)
+    compare(one, trained(CROSS_VIEW), 1)
     assert two["slots"].tolist() == [2, 2]  # besides one per variable: the step and the rate
 
 
