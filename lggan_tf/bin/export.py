@@ -6,7 +6,8 @@
 A SavedModel goes to RUN_DIR/savedmodels/NAME/VERSION unless --savedmodels_dir says otherwise; every
 export is a new version. A TFLite file goes to RUN_DIR/tflite/NAME_HEIGHTxWIDTH_QUANTIZE.tflite
 unless --tflite_dir says otherwise; it is compared with the SavedModel on held-out label maps of the
-run's data, and is not written if it draws them worse than its bound.
+run's data and on four more (squares, one class, two halves, one odd pixel), and is not written if
+it draws one of them worse than its bound.
 """
 
 from pathlib import Path
@@ -101,7 +102,7 @@ def _export_tflite(flag_values: flags.FlagValues, folder, name: str, which: str)
     width = flag_values["width"].value or data.image_width
     target = Path(flag_values["tflite_dir"].value or folder.path / "tflite")
     file = target / f"{name}_{height}x{width}_{quantize}.tflite"
-    print("converting, then drawing held-out maps with the file and the SavedModel ...", flush=True)
+    print("converting, then drawing maps with the file and the SavedModel ...", flush=True)
     failure = None
     # The converter and its runtime write lines that are not for the user, some of them as errors.
     with quiet.stderr_held_back():
@@ -114,7 +115,7 @@ def _export_tflite(flag_values: flags.FlagValues, folder, name: str, which: str)
         raise failure
     print(
         f"exported {file}: {found.size / 1e6:.2f} MB, {found.psnr:.1f} dB and at most "
-        f"{found.difference:.2g} from the SavedModel on {found.maps} held-out maps, "
+        f"{found.difference:.2g} from the SavedModel on {found.maps} maps, "
         f"{found.milliseconds:.1f} ms per image on {found.threads} threads"
     )
     if quantize in ("int16x8", "int8"):

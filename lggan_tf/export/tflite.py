@@ -26,12 +26,12 @@ from lggan_tf.export.card import as_markdown, input_contract, model_card
 from lggan_tf.export.drawing import load_graph
 from lggan_tf.export.graph import SMALLEST_SIDE, DrawingGraph, input_specs
 from lggan_tf.export.saved_model import write_signatures
-from lggan_tf.layers.normalization import InstanceNorm
+from lggan_tf.export.trial_maps import trial_maps
 from lggan_tf.runs.build import build_source, build_transform
 from lggan_tf.runs.folder import RunFolder, write_atomically
 
 REPRESENTATIVE = 32  # training maps that ranges of activations are taken from
-HELD_OUT = 8  # maps that a file is checked on
+HELD_OUT = 8  # maps of the data that a file is checked on
 
 
 def export_tflite(
@@ -61,10 +61,6 @@ def export_tflite(
     """
     tflite_check.load_interpreter()  # before minutes of work
     graph, step = load_graph(folder, "dense", checkpoint)
-    for layer in graph.generator._flatten_layers():
-        if isinstance(layer, InstanceNorm):
-            # What the converter makes of the kernel ends the interpreter when it is quantised.
-            layer.is_fused = False
     config = _resized(folder.read_config(), graph, height, width)
     card = model_card(file.stem, folder, graph, step)
     with tempfile.TemporaryDirectory(prefix="lggan-tflite-") as temporary:
@@ -72,12 +68,13 @@ def export_tflite(
         _write_saved_model(graph, config, saved)
         content = _convert(saved, quantize, config, graph)
         content += _metadata(graph, config, folder, card, quantize)
-        held_out = list(_samples(config, graph, "val", HELD_OUT))
+        held_out = enumerate(_samples(config, graph, "val", HELD_OUT), 1)
+        trials = trial_maps(graph, config.data.image_height, config.data.image_width)
         loaded = tf.saved_model.load(str(saved))
         findings = tflite_check.check(
             content,
             lambda sample: loaded.signatures["explain"](**sample)["image"].numpy(),
-            held_out,
+            {f"held-out map {number}": sample for number, sample in held_out} | trials,
             quantize,
             min_psnr,
             parameters=sum(int(np.prod(v.shape)) for v in _drawing_variables(graph)),

@@ -7,7 +7,7 @@ spoil a picture; neither is an error to TFLite.
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +91,7 @@ def operators(content: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def check(
     content: bytes,
     reference: Callable[[dict[str, Any]], np.ndarray],
-    samples: Sequence[dict[str, Any]],
+    samples: Mapping[str, dict[str, Any]],
     quantize: str,
     min_psnr: float,
     parameters: int,
@@ -101,7 +101,7 @@ def check(
     Args:
         content: the file.
         reference: sample -> image `[1,H,W,3]` float32 in [-1, 1] that it should draw.
-        samples: inputs by name.
+        samples: what a map is called -> inputs by name.
         quantize: a key of `BOUNDS`.
         min_psnr: the bound of int8, decibels.
         parameters: number of weights that the file must hold.
@@ -124,18 +124,20 @@ def check(
     threads = os.cpu_count() or 1
     interpreter = load_interpreter().Interpreter(model_content=content, num_threads=threads)
     draw = interpreter.get_signature_runner("serving_default")
-    lowest, largest = float("inf"), 0.0
-    for sample in samples:
+    lowest, largest, worst = float("inf"), 0.0, ""
+    for name, sample in samples.items():
         expected = reference(sample)
-        inputs = {name: np.asarray(value) for name, value in sample.items()}
+        inputs = {key: np.asarray(value) for key, value in sample.items()}
         found = draw(**inputs)["image"]
         if not np.isfinite(found).all():
             raise UserError(
                 "the converted file draws numbers that are not finite; none was written"
             )
         largest = max(largest, float(np.abs(found - expected).max()))
-        lowest = min(lowest, float(psnr(expected, found)[0]))
-    _require(quantize, lowest, largest, min_psnr)
+        decibels = float(psnr(expected, found)[0])
+        if not worst or decibels < lowest:
+            lowest, worst = decibels, name
+    _require(quantize, lowest, largest, min_psnr, worst)
     times = []
     for _ in range(RUNS):
         start = time.perf_counter()
@@ -145,19 +147,19 @@ def check(
     return Findings(len(content), len(samples), lowest, largest, latency, threads, names, in_float)
 
 
-def _require(quantize: str, lowest: float, largest: float, min_psnr: float) -> None:
+def _require(quantize: str, lowest: float, largest: float, min_psnr: float, worst: str) -> None:
     if quantize == "none":
         if largest > LARGEST_DIFFERENCE:
             raise UserError(
-                f"the converted file differs from the SavedModel by up to {largest:.2g}, more "
-                f"than {LARGEST_DIFFERENCE:g}; no file was written"
+                f"the converted file differs from the SavedModel by up to {largest:.2g}, most of all "
+                f"on {worst}, where {LARGEST_DIFFERENCE:g} is allowed; no file was written"
             )
         return
     bound = min_psnr if quantize == "int8" else BOUNDS[quantize]
     if lowest < bound:
         advice = "lower --min_psnr or choose" if quantize == "int8" else "choose"
         raise UserError(
-            f"--quantize={quantize} draws held-out maps with {lowest:.1f} dB against the "
+            f"--quantize={quantize} draws {worst} with {lowest:.1f} dB against the "
             f"SavedModel, below its bound of {bound:g} dB; no file was written: {advice} another "
             "--quantize"
         )

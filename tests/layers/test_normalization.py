@@ -24,23 +24,78 @@ def test_instance_norm_is_per_image_and_channel(rng):
     assert norm.variables == []
 
 
-@pytest.mark.parametrize("shape", [(1, 16, 9, 5), (1, 1, 1, 3)])
-@pytest.mark.parametrize("offset", [0.0, 30.0])
-def test_one_image_is_normalised_as_several_are(rng, shape, offset):
-    """By another kernel; of a single pixel nothing is left."""
-    x = rng.normal(offset, 2, size=shape).astype("float32")
+PLANES = [(1, 16, 9, 5), (2, 7, 13, 5), (1, 1, 1, 3), (1, 96, 200, 2)]
+
+
+def norms(dtype):
+    """Both norms as functions of images, by name."""
+    batch = BatchNorm(dtype=dtype)
+    return {
+        "instance": InstanceNorm(dtype=dtype),
+        "batch": lambda images: batch(images, training=True),
+    }
+
+
+def formula(x, axes):
+    """The definition, in the precision of x, with TensorFlow's own gradient."""
+    mean = tf.reduce_mean(x, axes, keepdims=True)
+    variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=True)
+    return (x - mean) / tf.sqrt(variance + 1e-5)
+
+
+@pytest.mark.parametrize(("kind", "axes"), [("instance", (1, 2)), ("batch", (0, 1, 2))])
+@pytest.mark.parametrize("shape", PLANES)
+@pytest.mark.parametrize(("offset", "deviation"), [(0.0, 2.0), (30.0, 2.0), (100.0, 0.01)])
+def test_values_and_gradients_are_those_of_the_definition(
+    rng, kind, axes, shape, offset, deviation
+):
+    """In double precision to its noise, in single precision to what rounding of x leaves open."""
+    x = rng.normal(offset, deviation, size=shape).astype("float32")
     weights = rng.normal(size=shape).astype("float32")
-    found = []
-    for images in (x, np.concatenate([x, x + 1]), x.astype("float64")):
-        images = tf.constant(images)
+    found = {}
+    for dtype, norm in (
+        ("exact", lambda images: formula(images, axes)),
+        ("float64", norms("float64")[kind]),
+        ("float32", norms("float32")[kind]),
+    ):
+        images = tf.constant(x, "float32" if dtype == "float32" else "float64")
         with tf.GradientTape() as tape:
             tape.watch(images)
-            normalised = InstanceNorm(dtype=images.dtype)(images)
-            total = tf.reduce_sum(normalised[:1] * tf.cast(weights, images.dtype))
-        found.append((normalised[:1], tape.gradient(total, images)[:1]))
-    for one, several, exact in zip(*found, strict=True):
-        np.testing.assert_allclose(one, exact, atol=2e-5)
-        np.testing.assert_allclose(several, exact, atol=2e-5)
+            normalised = norm(images)
+            total = tf.reduce_sum(normalised * tf.cast(weights, images.dtype))
+        found[dtype] = normalised, tape.gradient(total, images)
+    for exact, double, single in zip(*found.values(), strict=True):
+        size = max(1.0, float(np.abs(exact).max()))
+        np.testing.assert_allclose(double, exact, atol=1e-10 * size)
+        np.testing.assert_allclose(single, exact, atol=4e-6 * size)
+
+
+@pytest.mark.parametrize("kind", ["instance", "batch"])
+@pytest.mark.parametrize("shape", PLANES)
+@pytest.mark.parametrize("graph", [False, True])
+def test_of_equal_values_nothing_is_left(kind, shape, graph):
+    """Not even rounding, which the norms behind would multiply by 316 each."""
+    norm = norms("float32")[kind]
+    norm(tf.zeros(shape))  # creates what there is to create
+    if graph:
+        norm = tf.function(norm, input_signature=[tf.TensorSpec([None, None, None, shape[-1]])])
+    for value in (0.1, -1.7, 1234.567):
+        planes = value * tf.range(1.0, shape[-1] + 1) * tf.ones(shape)
+        np.testing.assert_array_equal(norm(planes), tf.zeros(shape))
+
+
+@pytest.mark.parametrize("kind", ["instance", "batch"])
+def test_one_odd_pixel_stands_out_exactly(kind):
+    """Of N pixels one is h higher: it is (h - h/N) / s, the others -h/N / s."""
+    shape, height = (1, 128, 256, 1), 0.3
+    x = np.full(shape, 7.7, "float32")
+    x[0, 40, 90] += height
+    count = x.size
+    deviation = np.sqrt(height**2 * (1 / count - 1 / count**2) + 1e-5)
+    found = np.array(norms("float32")[kind](x))
+    assert found[0, 40, 90, 0] == pytest.approx(height * (1 - 1 / count) / deviation, rel=1e-5)
+    assert found[0, 0, 0, 0] == pytest.approx(-height / count / deviation, rel=1e-5)
+    assert np.unique(found).size == 2
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])

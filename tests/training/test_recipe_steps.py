@@ -13,7 +13,7 @@ from lggan_tf.bin import config_flags, recipes
 from lggan_tf.config import Config
 from lggan_tf.data.sources import open_classes
 from lggan_tf.layers.class_specific import ClassSpecificConv2D
-from lggan_tf.layers.normalization import BatchNorm
+from lggan_tf.layers.normalization import BatchNorm, InstanceNorm
 from lggan_tf.runs.build import build_features
 from lggan_tf.runs.teacher import load_teacher
 from lggan_tf.training.build import build_lggan
@@ -45,7 +45,7 @@ def norm_inputs(monkeypatch):
 
         monkeypatch.setattr(cls, "call", call)
 
-    recorded(keras.layers.GroupNormalization, lambda shape: shape[1] * shape[2])
+    recorded(InstanceNorm, lambda shape: shape[1] * shape[2])
     recorded(BatchNorm, lambda shape: shape[0] * shape[1] * shape[2])
     return seen
 
