@@ -151,8 +151,8 @@ def _require(quantize: str, lowest: float, largest: float, min_psnr: float, wors
     if quantize == "none":
         if largest > LARGEST_DIFFERENCE:
             raise UserError(
-                f"the converted file differs from the SavedModel by up to {largest:.2g}, most of all "
-                f"on {worst}, where {LARGEST_DIFFERENCE:g} is allowed; no file was written"
+                f"the converted file differs from the SavedModel by up to {largest:.2g}, most "
+                f"of all on {worst}, where {LARGEST_DIFFERENCE:g} is allowed; no file was written"
             )
         return
     bound = min_psnr if quantize == "int8" else BOUNDS[quantize]

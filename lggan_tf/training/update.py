@@ -36,7 +36,8 @@ def apply_if(allowed: tf.Tensor, optimizer, gradients: list, variables: list) ->
             lambda: strategy.extended.call_for_each_replica(lambda: tf.constant(False)),
         )
 
-    if strategy.num_replicas_in_sync == 1:
+    # A strategy of one device is one too: its optimizer speaks to all devices, not in a branch.
+    if not tf.distribute.has_strategy():
         tf.cond(allowed, lambda: apply(*gradients), lambda: tf.constant(False))
     else:
         context = tf.distribute.get_replica_context()

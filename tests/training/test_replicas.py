@@ -142,16 +142,17 @@ def trained(tmp_path_factory):
     known = {}
 
     def train(settings, devices=1, mode="step", precision="float32", optimizer="sgd", steps=2,
-              workers=1, calm=False, draws=1):  # fmt: skip
+              workers=1, calm=False, draws=1, strategy=None):  # fmt: skip
+        several = "multi_worker" if workers > 1 else "mirrored" if devices > 1 else "one"
+        strategy = strategy or several
         how = [mode, precision, optimizer, steps, calm, draws]
-        key = json.dumps([settings, devices, workers, how])
+        key = json.dumps([settings, devices, workers, strategy, how])
         if key not in known:
             file = tmp_path_factory.mktemp("replicas") / "found.npz"
-            strategy = "multi_worker" if workers > 1 else "mirrored" if devices > 1 else "one"
             told = [settings | {"strategy": strategy}, str(file), *how]
             script = child_process.LOGICAL_CPUS + SCRIPT
             arguments = ["-W", "error::UserWarning:keras", "-c", script, devices, json.dumps(told)]
-            if workers > 1:
+            if strategy == "multi_worker":
                 configs = child_process.cluster(child_process.free_ports(workers))
                 child_process.finish(
                     *(child_process.start(*arguments, TF_CONFIG=text) for text in configs)
@@ -212,6 +213,14 @@ def test_devices_equal_one(trained, devices, optimizer):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["mirrored", "multi_worker"])
+def test_a_strategy_of_one_device_equals_none(trained, strategy):
+    """Who writes `MirroredStrategy()` and has one GPU, or names one host in TF_CONFIG."""
+    how = {"optimizer": "adam", "steps": 5, "calm": True}
+    compare(trained(CROSS_VIEW, **how), trained(CROSS_VIEW, strategy=strategy, **how), 1)
+
+
+@pytest.mark.slow
 def test_two_workers_equal_one_device(trained):
     compare(trained(CROSS_VIEW, steps=5), trained(CROSS_VIEW, workers=2, steps=5), 2)
 
@@ -242,6 +251,7 @@ def test_fit_on_two_devices(trained):
     """The end of data of unknown length is found by a step without any, which must not count."""
     one, two = trained(CROSS_VIEW, mode="fit"), trained(CROSS_VIEW, 2, mode="fit")
     compare(one, two, 2)
+    compare(one, trained(CROSS_VIEW, mode="fit", strategy="mirrored"), 1)
     compare(one, trained(CROSS_VIEW), 1)
     assert two["slots"].tolist() == [2, 2]  # besides one per variable: the step and the rate
 

@@ -224,6 +224,53 @@ def test_float16_steps_with_a_scale(plain, classes, random_batch):
     assert max(np.abs(a - b).max() for a, b in zip(before, after, strict=True)) > 1e-4
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+def test_an_update_under_a_strategy_of_one_device(scaled):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        variable = keras.Variable([1.0, 1.0])
+        optimizer = keras.optimizers.SGD(1.0)
+        optimizer = with_loss_scale(optimizer) if scaled else optimizer
+        optimizer.build([variable])
+        guard = Guard({"net": ("loss",)})
+
+    def step(loss):
+        gradients = [optimizer.scale_loss(loss) * tf.constant([0.25, 0.5])]
+        guard.update("net", optimizer, {"loss": loss}, gradients, [variable], 0.0)
+
+    update = tf.function(lambda loss: strategy.run(step, (loss,)))
+    for loss, expected in ((1.0, [0.75, 0.5]), (np.inf, [0.75, 0.5])):
+        update(tf.constant(loss))
+        np.testing.assert_array_equal(variable, expected)
+
+
+EXTRAS = {"ema_decay": 0.5, "pool_size": 4, "discriminator_steps": 2, "clip_norm": 1.0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("extras", [EXTRAS, {"accumulate_steps": 2}], ids=["extras", "parts"])
+def test_a_strategy_of_one_device_makes_the_same_step(plain, classes, random_batch, extras):
+    config = Config.from_flat(plain | extras).check()
+    batch, found = random_batch(config, classes), []
+    mirrored = tf.distribute.MirroredStrategy(["CPU:0"])
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        keras.backend.clear_session()
+        with strategy.scope():
+            model = build_lggan(config, classes, 10)
+            rates = [keras.optimizers.SGD(0.05) for _ in range(2)]
+            options = {"clip_norm": model.clip_norm, "accumulate_steps": model.accumulate_steps}
+            model.compile(*rates, model.objective, **options)
+        start = [np.array(v) for v in model.variables]
+        terms = CompiledStep(strategy, model.step)(iter([batch]))
+        found.append((dict(terms), [np.array(v) for v in model.variables]))
+        moved = [np.abs(a - b).max() for a, b in zip(start, found[-1][1], strict=True)]
+        assert max(moved) > 1e-3
+    (alone, weights), (terms, same) = found
+    assert terms == pytest.approx(alone, rel=1e-4, abs=1e-6)
+    for a, b in zip(weights, same, strict=True):
+        np.testing.assert_allclose(b, a, atol=1e-6)
+
+
 def test_several_steps_in_a_call():
     total = tf.Variable(0.0)
 
