@@ -54,6 +54,11 @@ def given(flag_values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
     }
 
 
+def typed(flag_values: flags.FlagValues = flags.FLAGS) -> list[str]:
+    """Names of the settings on the command line and in its flagfiles, not in its recipe."""
+    return [name for name in given(flag_values) if recipes.is_typed(name, flag_values)]
+
+
 def read(
     flag_values: flags.FlagValues = flags.FLAGS,
     base: config.Config | None = None,
@@ -70,9 +75,8 @@ def read(
         UserError: the settings do not fit together (`Config.check`).
     """
     base = base or config.Config()
+    own = typed(flag_values)
     values = {
-        name: value
-        for name, value in given(flag_values).items()
-        if name not in kept or recipes.is_typed(name, flag_values)
+        name: value for name, value in given(flag_values).items() if name not in kept or name in own
     }
     return config.Config.from_flat(base.to_flat() | values).check()

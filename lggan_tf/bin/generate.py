@@ -15,6 +15,7 @@ from pathlib import Path
 from absl import flags
 
 from lggan_tf.bin import checkpoint_flag, quiet, runner
+from lggan_tf.bin.places import check_output_apart
 from lggan_tf.errors import UserError
 
 
@@ -42,7 +43,11 @@ def define(flag_values: flags.FlagValues) -> None:
 
 
 def _source(flag_values: flags.FlagValues, drawing):
-    """The samples to draw."""
+    """The samples to draw.
+
+    Raises:
+        UserError: flags are missing, or have no effect with the others or with this model.
+    """
     from lggan_tf.data.folder_source import LabelFolderSource
     from lggan_tf.runs.build import build_source
 
@@ -51,6 +56,18 @@ def _source(flag_values: flags.FlagValues, drawing):
         raise UserError(
             "give one of --labels_dir, a folder of label maps, and --split, train or val"
         )
+    for name, is_used in (
+        ("sources_dir", drawing.config.is_cross_view),
+        ("instances_dir", drawing.config.data.edges),
+    ):
+        folder = flag_values[name].value
+        if folder and split:
+            raise UserError(
+                f"--{name}={folder} has no effect with --split={split}, which reads the data that "
+                "the model was trained on: leave one of them out"
+            )
+        if folder and not is_used:
+            raise UserError(f"--{name}={folder} has no effect with this model: leave it out")
     if split:
         return build_source(drawing.config, split)
     if drawing.config.is_cross_view and not flag_values["sources_dir"].value:
@@ -70,6 +87,9 @@ def main(flag_values: flags.FlagValues) -> None:
     for name in ("model", "output_dir"):
         if not flag_values[name].value:
             raise UserError(f"--{name} is missing")
+    output = Path(flag_values["output_dir"].value)
+    inputs = ("labels_dir", "sources_dir", "instances_dir")
+    check_output_apart("output_dir", output, {f"--{n}": flag_values[n].value for n in inputs})
     quiet.load_tensorflow()
     from PIL import Image
 
@@ -81,7 +101,8 @@ def main(flag_values: flags.FlagValues) -> None:
 
     drawing = open_drawing(flag_values["model"].value, flag_values["checkpoint"].value)
     source = _source(flag_values, drawing)
-    output = Path(flag_values["output_dir"].value)
+    if flag_values["split"].value:
+        check_output_apart("output_dir", output, {"the data": drawing.config.data.data_dir})
     batches = evaluation_batches(
         source,
         build_transform(drawing.config, drawing.classes, training=False),

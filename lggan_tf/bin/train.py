@@ -16,6 +16,8 @@ import sys
 from absl import flags
 
 from lggan_tf.bin import config_flags, quiet, recipes, runner
+from lggan_tf.bin.places import check_output_apart
+from lggan_tf.bin.without_effect import refuse_without_effect
 from lggan_tf.config import LENGTH
 from lggan_tf.errors import UserError
 from lggan_tf.runs.folder import RunFolder
@@ -36,6 +38,9 @@ def main(flag_values: flags.FlagValues) -> None:
     base = folder.read_config() if is_run else None
     kept = LENGTH if is_run and not folder.is_import else ()
     config = config_flags.read(flag_values, base, kept)
+    refuse_without_effect(config, config_flags.typed(flag_values))
+    if flag_values["run_dir"].value:
+        check_output_apart("run_dir", folder.path, {"--data_dir": config.data.data_dir})
     if flag_values["dry_run"].value:
         print(config.to_json(), end="")
         return

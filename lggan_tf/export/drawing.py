@@ -60,7 +60,7 @@ def open_drawing(path: str | Path, checkpoint: str = "latest") -> Drawing:
     `checkpoint`: a run's "latest" or "best".
 
     Raises:
-        UserError: it is neither, or cannot be read.
+        UserError: it is neither, or cannot be read; the best checkpoint is asked of a SavedModel.
     """
     path = Path(path)
     folder = RunFolder(path)
@@ -75,6 +75,11 @@ def open_drawing(path: str | Path, checkpoint: str = "latest") -> Drawing:
     if find_saved_model(path) is None:
         raise UserError(
             f"{path} is neither a run folder (config.json) nor a SavedModel (saved_model.pb)"
+        )
+    if checkpoint != "latest":
+        raise UserError(
+            f"--checkpoint={checkpoint} has no effect with {path}: a SavedModel holds one set of "
+            "weights; leave it out, or point to the run's folder"
         )
     loaded, config, classes = read_saved_model(path)
     signature = loaded.signatures["serving_default"]

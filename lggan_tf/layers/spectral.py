@@ -24,6 +24,13 @@ class SpectralConv2D(PaddedConv2D):
 
     folded = False
 
+    def add_weight(self, *args, **kwargs):
+        """Keras' own, of what a call reads in float32 also where it computes in 16 bits.
+
+        Sigma is a sum over all of the kernel, and u and v move by less than such a number resolves.
+        """
+        return super().add_weight(*args, autocast=False, **kwargs)
+
     def build(self, input_shape):
         """Adds u `[filters]` and v `[kernel * kernel * in]`, which are state, not parameters."""
         super().build(input_shape)
