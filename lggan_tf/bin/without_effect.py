@@ -104,7 +104,7 @@ RULES = {
 }
 # Also those that `Config.check` refuses where they have no effect.
 ALWAYS = frozenset(
-    [
+    (
         "dataset",
         "image_height",
         "image_width",
@@ -153,7 +153,7 @@ ALWAYS = frozenset(
         "keep",
         "class_balance",
         "profile_steps",
-    ]
+    )
 )
 
 

@@ -1,5 +1,6 @@
 """Reads picture files: photos as `[h, w, 3]` uint8, maps of ids as `[h, w]` integers."""
 
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -20,6 +21,8 @@ _BROKEN = (
     Image.DecompressionBombError,
 )
 _ID_MODES = ("1", "L", "P", "I", "I;16", "I;16B")
+# Greys of fewer than 8 bits as Pillow names them in files; it stretches them to 0..255.
+_STRETCHED = re.compile(r"L;(?P<bits>[2-7])")
 
 
 def read_photo(path: Path) -> np.ndarray:
@@ -28,7 +31,7 @@ def read_photo(path: Path) -> np.ndarray:
     Raises:
         UserError: the file cannot be read, or has more than 8 bits per channel.
     """
-    picture = _open(path)
+    picture, _ = _open(path)
     if picture.mode.startswith(("I", "F")):
         raise UserError(f"the photo {path} has more than 8 bits per channel; save it as 8-bit RGB")
     return np.asarray(picture.convert("RGB"))
@@ -37,10 +40,17 @@ def read_photo(path: Path) -> np.ndarray:
 def read_ids(path: Path) -> np.ndarray:
     """A one-channel map as `[h, w]` uint8, uint16 or int32. A palette picture gives its indices.
 
+    A grey picture of one bit gives 0 and 1.
+
     Raises:
-        UserError: the file cannot be read, or has several channels.
+        UserError: the file cannot be read, has several channels, or is grey of 2 or 4 bits.
     """
-    picture = _open(path)
+    picture, kind = _open(path)
+    if stretched := _STRETCHED.match(kind):
+        raise UserError(
+            f"{path} is a grey picture of {stretched['bits']} bits, whose values readers stretch "
+            "to 0..255, so its ids are not certain; save it with 8 bits, or with a palette"
+        )
     if picture.mode not in _ID_MODES:
         raise UserError(
             f"{path} is a picture of mode {picture.mode}, but a map of ids has one channel; "
@@ -71,11 +81,15 @@ def read_labels(path: Path, classes: ClassTable) -> np.ndarray:
     return labels.astype(classes.label_dtype)
 
 
-def _open(path: Path) -> Image.Image:
-    """The decoded picture."""
+def _open(path: Path) -> tuple[Image.Image, str]:
+    """The decoded picture, and what the file holds in Pillow's words ("L;4": grey of 4 bits)."""
+    kind = ""
     try:
         with path.open("rb") as file:
             picture = Image.open(file)
+            if picture.tile:
+                arguments = picture.tile[0][3]
+                kind = str(arguments[0] if isinstance(arguments, tuple) else arguments)
             picture.load()
     except OSError as error:
         reason = error.strerror or error
@@ -86,4 +100,4 @@ def _open(path: Path) -> Image.Image:
         raise UserError(
             f"{path} cannot be read as a picture ({error}); replace the file"
         ) from error
-    return picture
+    return picture, kind

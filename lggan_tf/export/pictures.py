@@ -7,6 +7,7 @@ a PNG (its first 26 bytes) is read first, and decides.
 import tensorflow as tf
 
 HEADER = 26  # signature 8, length 4, "IHDR" 4, width 4, height 4, bit depth, colour type
+JPEG = b"\xff\xd8\xff"
 START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
@@ -32,7 +33,7 @@ def common_size(contents: tf.Tensor) -> tf.Tensor:
 
 
 def decode_ids(contents: tf.Tensor, name: str, size: tf.Tensor) -> tf.Tensor:
-    """Grey PNG files of 8 or 16 bits `[B]` string -> their values `[B,H,W]` int32.
+    """Grey PNG files of 1, 8 or 16 bits `[B]` string -> their values `[B,H,W]` int32.
 
     Args:
         contents: the files.
@@ -43,10 +44,10 @@ def decode_ids(contents: tf.Tensor, name: str, size: tf.Tensor) -> tf.Tensor:
         header = tf.cast(_header(contents), "int32")
     depth, kind = header[:, 24], header[:, 25]
     grey = tf.debugging.Assert(
-        tf.reduce_all((kind == 0) & (depth >= 8)),
+        tf.reduce_all((kind == 0) & ((depth == 1) | (depth >= 8))),
         [
-            f"{name} must be grey PNG of 8 or 16 bits, one channel of ids; colour types (0 grey, "
-            "2 RGB, 3 palette, 4 grey with alpha, 6 RGBA) and bits are",
+            f"{name} must be grey PNG of 1, 8 or 16 bits, one channel of ids; colour types (0 "
+            "grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGBA) and bits are",
             kind,
             depth,
         ],
@@ -56,8 +57,9 @@ def decode_ids(contents: tf.Tensor, name: str, size: tf.Tensor) -> tf.Tensor:
     def decode(file):
         content, bits = file
         values = tf.cast(tf.io.decode_png(content, channels=1, dtype=tf.uint16)[..., 0], "int32")
-        # 8 bits come as 257 times their value.
-        return _of_size(tf.where(bits == 8, values // 257, values), name, size)
+        # 8 bits come as 257 times their value, 1 bit as 65535 times.
+        factor = tf.where(bits == 8, 257, tf.where(bits == 1, 65535, 1))
+        return _of_size(values // factor, name, size)
 
     with tf.control_dependencies([grey]):
         spec = tf.TensorSpec([None, None], tf.int32)
@@ -68,7 +70,12 @@ def decode_photos(contents: tf.Tensor, name: str, size: tf.Tensor) -> tf.Tensor:
     """PNG, JPEG, BMP or GIF files `[B]` string -> RGB pictures `[B,H,W,3]` uint8."""
 
     def decode(content):
-        picture = tf.io.decode_image(content, channels=3, expand_animations=False)
+        # Pillow, which training reads with, decodes JPEG by the exact transform.
+        picture = tf.cond(
+            tf.strings.substr(content, 0, len(JPEG)) == JPEG,
+            lambda: tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE"),
+            lambda: tf.io.decode_image(content, channels=3, expand_animations=False),
+        )
         return _of_size(picture, name, size)
 
     spec = tf.TensorSpec([None, None, 3], tf.uint8)

@@ -24,11 +24,11 @@ def with_plain_maps(
 ) -> dict[str, np.ndarray]:
     """Inputs `[1]` of encoded PNGs, those that hold ids in one grey channel.
 
-    A palette's indices are the ids, as everywhere in this package.
+    A palette's indices are the ids, and one bit is 0 and 1, as everywhere in this package.
 
     Raises:
-        RequestError: 400, a label map in colours or with more bits than the model's ids; 413, more
-            than `max_pixels`.
+        RequestError: 400, a label map in colours, of 2 or 4 grey bits, or with more bits than the
+            model's ids; 413, more than `max_pixels`.
     """
     plain = dict(inputs)
     for key, array in inputs.items():
@@ -54,13 +54,19 @@ def _plain(data: bytes, name: str, small: bool, max_pixels: int) -> bytes:
         )
     if bits == 16 and small:
         raise RequestError(400, f"{name} is a PNG of 16 bits, and this model's ids have 8")
-    if kind == _GREY:
+    if kind == _GREY and bits in (2, 4):
+        raise RequestError(
+            400,
+            f"{name} is a grey PNG of {bits} bits, whose values readers stretch to 0..255; send 8 "
+            "bits, or a palette",
+        )
+    if kind == _GREY and bits >= 8:
         return data
     if width * height > max_pixels:
         raise pictures.too_many_pixels(width * height, max_pixels)
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            indices = np.asarray(picture)
+            indices = np.asarray(picture).astype(np.uint8)
     except Exception:
         raise RequestError(400, f"{name} is a broken PNG") from None
     encoded = io.BytesIO()

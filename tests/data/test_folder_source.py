@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+from grey_png import grey_png
 from PIL import Image
 
 from lggan_tf.data.classes import ClassTable, builtin_classes
 from lggan_tf.data.folder_source import FolderSource, LabelFolderSource
+from lggan_tf.data.images import read_ids, read_photo
 from lggan_tf.data.layouts import ADE20K, CITYSCAPES
 from lggan_tf.errors import UserError
 
@@ -60,6 +62,41 @@ def test_palette_labels_are_ids(data_dir):
     with Image.open(data_dir / "labels/train/b.png") as saved:
         assert saved.mode == "P"
     assert FolderSource(data_dir, "train", CLASSES).load(1)["labels"].tolist() == IDS
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_palettes_of_few_bits_are_ids(tmp_path, bits):
+    ids = (np.arange(6).reshape(2, 3) % min(2**bits, 3)).astype("uint8")
+    picture = Image.fromarray(ids)
+    picture.putpalette([9, 8, 7] * 2**bits)
+    picture.save(tmp_path / "x.png", bits=bits)
+    assert (tmp_path / "x.png").read_bytes()[24:26] == bytes([bits, 3])
+    assert read_ids(tmp_path / "x.png").tolist() == ids.tolist()
+
+
+def test_one_grey_bit_is_0_and_1(tmp_path):
+    (tmp_path / "x.png").write_bytes(grey_png(np.array([[0, 1, 1]]), 1))
+    assert read_ids(tmp_path / "x.png").tolist() == [[0, 1, 1]]
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("folder", ["labels", "instances"])
+def test_grey_of_2_and_4_bits_is_refused(data_dir, folder, bits):
+    """Readers multiply it by 85 and 17, and a rich table has such ids, too."""
+    file = data_dir / folder / "train/b.png"
+    if folder == "instances":
+        for name in ("b", "a/c"):
+            save(data_dir / folder / f"train/{name}.png", LABELS)
+    file.write_bytes(grey_png(LABELS % 2**bits, bits))
+    source = FolderSource(data_dir, "train", CLASSES, with_instances=folder == "instances")
+    message = refused(lambda: source.load(1))
+    assert f"{file} is a grey picture of {bits} bits" in message and "save it with 8" in message
+    # A photo has no ids: there the stretching is what the format says.
+    (data_dir / "images/train/b.png").write_bytes(grey_png(LABELS % 2**bits, bits))
+    assert (
+        read_photo(data_dir / "images/train/b.png").max()
+        == 255 // (2**bits - 1) * (LABELS % 2**bits).max()
+    )
 
 
 def test_ids_above_255_are_read_from_16_bit_files_and_stay_uint16(tmp_path):

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from grey_png import grey_png
 from PIL import Image
 
 from lggan_tf.data.classes import ClassTable
@@ -59,8 +60,13 @@ def test_jpeg_photos_and_void_values(draw, files):
     void = np.where(labels == 2, 255, labels).astype("uint8")
     given["labels_bytes"] = [encoded(void[0]), encoded(void[1].astype("uint16"))]
     given["source_bytes"] = [encoded(v, form="JPEG") for v in batch["source"].numpy()]
-    photos = [tf.io.decode_jpeg(content) for content in given["source_bytes"]]
-    expected = graph.draw(batch | {"source": tf.stack(photos)})["image"]
+    # As training reads them; TensorFlow's fast transform is up to 7 levels away.
+    photos = [np.asarray(Image.open(io.BytesIO(content))) for content in given["source_bytes"]]
+    fast = [
+        tf.io.decode_jpeg(content, dct_method="INTEGER_FAST") for content in given["source_bytes"]
+    ]
+    assert np.abs(np.asarray(fast, "int32") - photos).max() > 1
+    expected = graph.draw(batch | {"source": np.stack(photos)})["image"]
     np.testing.assert_array_equal(
         np.stack([tf.io.decode_png(c) for c in draw_png(given).numpy()]), expected
     )
@@ -69,8 +75,15 @@ def test_jpeg_photos_and_void_values(draw, files):
 def test_reads_ids_as_the_data_pipeline_does(tmp_path):
     ids = np.random.default_rng(0).integers(0, 300, (5, 7)).astype("uint16")
     classes = ClassTable(tuple(map(str, range(300))), ((0, 0, 0),) * 300)
-    for values in (ids, (ids % 256).astype("uint8")):
-        (tmp_path / "a.png").write_bytes(encoded(values))
+    small = (ids % 256).astype("uint8")
+    for values, file in (
+        (ids, encoded(ids)),
+        (small, encoded(small)),
+        (small % 2, encoded(small % 2 > 0)),
+        (small % 2, grey_png(small % 2, 1)),
+        (small, grey_png(small, 8)),
+    ):
+        (tmp_path / "a.png").write_bytes(file)
         content = tf.constant([(tmp_path / "a.png").read_bytes()])
         size = pictures.common_size(content)
         assert size.numpy().tolist() == [5, 7]
@@ -90,10 +103,11 @@ SMALL = np.zeros((24, 16), "uint8")
         ("labels", b"", "labels_bytes must be PNG files"),
         ("labels", b"nonsense" * 9, "labels_bytes must be PNG files"),
         ("labels", encoded(RGB, form="JPEG"), "labels_bytes must be PNG files"),
-        ("labels", encoded(RGB), "labels_bytes must be grey PNG of 8 or 16 bits"),
-        ("labels", encoded(GREY, "P"), "labels_bytes must be grey PNG of 8 or 16 bits"),
-        ("labels", encoded(GREY, "LA"), "labels_bytes must be grey PNG of 8 or 16 bits"),
-        ("labels", encoded(GREY, "1"), "labels_bytes must be grey PNG of 8 or 16 bits"),
+        ("labels", encoded(RGB), "labels_bytes must be grey PNG of 1, 8 or 16 bits"),
+        ("labels", encoded(GREY, "P"), "labels_bytes must be grey PNG of 1, 8 or 16 bits"),
+        ("labels", encoded(GREY, "LA"), "labels_bytes must be grey PNG of 1, 8 or 16 bits"),
+        ("labels", grey_png(GREY, 2), "labels_bytes must be grey PNG of 1, 8 or 16 bits"),
+        ("labels", grey_png(GREY, 4), "labels_bytes must be grey PNG of 1, 8 or 16 bits"),
         ("labels", encoded(GREY + 4), "labels must be below 4, the number of ids, and one is"),
         ("labels", encoded(GREY.astype("uint16") + 256), "labels must be below 4, the number of"),
         ("labels", encoded(SMALL), "labels_bytes must be of one size, and heights and widths"),
@@ -102,7 +116,7 @@ SMALL = np.zeros((24, 16), "uint8")
         ("source", b"nonsense", "Unknown image file format"),
         ("colours", encoded(SMALL), "colours_bytes must have the height and width of labels_byt"),
     ],
-    ids=range(14),  # not the bytes
+    ids=range(15),  # not the bytes
 )
 def test_refuses_in_words(draw, files, name, content, words):
     given = files[1]

@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from grey_png import grey_png
 from PIL import Image
 
 from lggan_tf.serving import loaded_model
@@ -38,6 +39,13 @@ def test_a_palette_is_a_list_of_ids(server, pixels, colours, ids):
     assert (pixels(answer.content) == colours[labels]).all()
 
 
+def test_one_grey_bit_is_0_and_1(server, pixels, colours):
+    labels = np.random.default_rng(2).integers(0, 2, (8, 12), "uint8")
+    answer = server.post("/generate?model=painter", content=grey_png(labels, 1))
+    assert answer.status_code == 200, answer.text
+    assert (pixels(answer.content) == colours[labels]).all()
+
+
 def test_label_maps_that_would_be_misread_are_refused(server, png):
     wide = Image.fromarray(np.ones((8, 8), "uint16"))
     colour = Image.new("RGB", (8, 8), (1, 1, 1))
@@ -46,6 +54,8 @@ def test_label_maps_that_would_be_misread_are_refused(server, png):
     for body, status, words in (
         (encode(colour), 400, "labels is a PNG in colours"),
         (encode(colour.convert("LA")), 400, "labels is a PNG in colours"),
+        (grey_png(np.zeros((8, 8), "uint8"), 2), 400, "a grey PNG of 2 bits"),
+        (grey_png(np.zeros((8, 8), "uint8"), 4), 400, "a grey PNG of 4 bits"),
         (encode(wide), 400, "16 bits, and this model's ids have 8"),
         (encode(large), 413, "6400 pixels"),
         (broken, 400, "labels is a broken PNG"),
