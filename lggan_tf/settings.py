@@ -175,6 +175,12 @@ class TrainConfig:
         "Let the learning rate fall one epoch early, in stairs of an epoch and to 0 in the last, "
         "as the authors' cross-view code does.",
     )
+    paper_exact: bool = setting(
+        False,
+        "Train and save as the authors' code does where nothing else tells: Adam's epsilon behind "
+        "the bias correction, discriminators that judge one image at a time (which moves spectral "
+        "vectors more often), pixels without their fraction.",
+    )
     generator_learning_rate: float = setting(1e-4, "Learning rate of G.")
     discriminator_learning_rate: float = setting(4e-4, "Learning rate of the discriminators.")
     beta_1: float = setting(0.0, "Adam's decay of the first moment.")

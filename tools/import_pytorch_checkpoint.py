@@ -13,8 +13,9 @@ net_D2, which sees the semantic map. Discriminators may be left out; training th
 
 Shapes tell width, depth and classes. What they do not tell comes from the recipe cityscapes, ade20k
 or dayton_a2g_256, whichever fits the generator, or from --recipe and the flags of lggan-train. With
---paper_exact (the default) the run also reproduces what else the authors' code does:
---l1_local_slip for Cityscapes, --bicubic_labels, --wrap_pixels and --early_decay for cross-view.
+--paper_exact (the default) the run also reproduces what else the authors' code does, and keeps that
+as a setting: --update_order=generator_first for semantic synthesis, --l1_local_slip for Cityscapes,
+--bicubic_labels, --wrap_pixels and --early_decay for cross-view.
 
 The run is ready for lggan-generate --model=RUN_DIR and lggan-export --run_dir=RUN_DIR. Training
 starts from it with lggan-train --run_dir=RUN_DIR --data_dir=DATA --perceptual_weights=FILE.
@@ -40,13 +41,8 @@ def define(flag_values: flags.FlagValues) -> None:
         ("run_dir", "Folder of the new run; must not exist yet."),
     ):
         flags.DEFINE_string(name, "", text, flag_values=flag_values)
-    flags.DEFINE_boolean(
-        "paper_exact",
-        True,
-        "Set what reproduces the authors' code beyond what the weights demand.",
-        flag_values=flag_values,
-    )
     config_flags.define(flag_values)
+    flag_values.set_default("paper_exact", True)
 
 
 def recipe_settings(name: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from types import ModuleType
 
+from lggan_tf.errors import UserError
+
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
@@ -33,7 +35,16 @@ def load_tensorflow(trains: bool = False) -> ModuleType:
 
     Returns:
         The module `tensorflow`.
+
+    Raises:
+        UserError: the environment asks for Keras 2.
     """
+    legacy = os.environ.get("TF_USE_LEGACY_KERAS", "")
+    if legacy.lower() in ("1", "true"):
+        raise UserError(
+            f"TF_USE_LEGACY_KERAS={legacy} asks TensorFlow for Keras 2, and this package is made "
+            "with Keras 3: unset it for this command"
+        )
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if trains:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

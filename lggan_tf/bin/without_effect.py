@@ -145,6 +145,7 @@ ALWAYS = frozenset(
         "jit_compile",
         "steps_per_execution",
         "strategy",
+        "paper_exact",
         "seed",
         "max_train_minutes",
         "log_every",

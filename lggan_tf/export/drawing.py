@@ -50,8 +50,10 @@ def load_graph(
     generator.fold()
     if implementation:
         generator.implementation = implementation
-    wrap_pixels = folder.read_config().data.wrap_pixels
-    return DrawingGraph(prepare, generator, folder.read_classes(), wrap_pixels), int(step)
+    config = folder.read_config()
+    exact = "cut" if config.train.paper_exact else "rounded"
+    pixels = "wrapped" if config.data.wrap_pixels else exact
+    return DrawingGraph(prepare, generator, folder.read_classes(), pixels), int(step)
 
 
 def open_drawing(path: str | Path, checkpoint: str = "latest") -> Drawing:

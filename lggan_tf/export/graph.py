@@ -21,14 +21,19 @@ SMALLEST_SIDE = 8  # a quarter of it is padded by reflection
 EXPLAINED = ("image", "image_global", "image_local", "weight_global", "weight_local")
 
 
-def to_pixels(image: tf.Tensor, wrap: bool = False) -> tf.Tensor:
-    """[-1, 1] float32 -> uint8, rounded and clipped.
+def to_pixels(image: tf.Tensor, how: str = "rounded") -> tf.Tensor:
+    """[-1, 1] float32 -> uint8.
 
-    With `wrap` as numpy's cast does it, and so the authors' cross-view code (spec, section 7, 9):
-    fractions are cut off, and what leaves [-1, 1] wraps around.
+    Args:
+        image: of any shape.
+        how: "rounded" and clipped; "cut", clipped and without its fraction, as the authors'
+            semantic code saves pictures; "wrapped" as numpy's cast does it and so their cross-view
+            code: fractions are cut off, and what leaves [-1, 1] wraps around.
     """
-    if wrap:
+    if how == "wrapped":
         return tf.cast(tf.cast((image + 1.0) / 2.0 * 255.0, "int32"), "uint8")
+    if how == "cut":
+        return tf.cast(tf.clip_by_value((image + 1.0) / 2.0 * 255.0, 0.0, 255.0), "uint8")
     return tf.cast(tf.clip_by_value(tf.round((image + 1.0) * 127.5), 0.0, 255.0), "uint8")
 
 
@@ -51,7 +56,7 @@ class DrawingGraph:
         prepare: of the model.
         generator: of the model.
         classes: its class table.
-        wrap_pixels: see `to_pixels`.
+        pixels: see `to_pixels`.
 
     Attributes:
         specs: the inputs of `explain` and `draw`.
@@ -59,9 +64,9 @@ class DrawingGraph:
             that what calls it traces the networks once.
     """
 
-    def __init__(self, prepare, generator, classes: ClassTable, wrap_pixels: bool):
+    def __init__(self, prepare, generator, classes: ClassTable, pixels: str = "rounded"):
         self.prepare, self.generator, self.classes = prepare, generator, classes
-        self.wrap_pixels = wrap_pixels
+        self.pixels = pixels
         self.specs = input_specs(prepare, classes)
         self.explain = tf.function(self._explain, input_signature=[self.specs])
 
@@ -77,7 +82,7 @@ class DrawingGraph:
 
     def draw(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """`image` as pixels."""
-        return {"image": to_pixels(self.explain(batch)["image"], self.wrap_pixels)}
+        return {"image": to_pixels(self.explain(batch)["image"], self.pixels)}
 
     def draw_png(self, encoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """`image_bytes`, PNG, from encoded pictures."""

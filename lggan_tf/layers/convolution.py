@@ -67,6 +67,7 @@ class PaddedConv2D(keras.layers.Conv2D):
             kernel_size,
             strides=strides,
             padding="valid",
+            data_format="channels_last",
             use_bias=use_bias,
             kernel_initializer=kernel_initializer(initializer),
             **kwargs,
@@ -121,6 +122,7 @@ class UpConv2D(keras.layers.Conv2DTranspose):
             3,
             strides=2,
             padding="valid",
+            data_format="channels_last",
             kernel_initializer=kernel_initializer(initializer),
             **kwargs,
         )

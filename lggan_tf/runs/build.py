@@ -177,4 +177,6 @@ def build_optimizer(
     if train.early_decay or train.decay_per == "epoch":
         kind = EarlyDecay if train.early_decay else EpochDecay
         schedule = kind(learning_rate, train.epochs, train.decay_epochs, steps_per_epoch)
-    return Adam(schedule, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8)
+    return Adam(
+        schedule, train.beta_1, train.beta_2, epsilon=1e-8, corrected_epsilon=train.paper_exact
+    )

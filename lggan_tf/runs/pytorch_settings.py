@@ -117,7 +117,11 @@ def run_config(
         UserError: the settings do not fit together, or there is no class table.
     """
     state, found = parts["generator"].state, parts["generator"].found
-    exact = PAPER_EXACT.get(found.recipe, {}) if paper_exact else {}
+    exact = {}
+    if paper_exact:
+        exact = PAPER_EXACT.get(found.recipe, {}) | {"paper_exact": True}
+        if found.kind == SEMANTIC:
+            exact["update_order"] = "generator_first"
     unknown = {} if found.recipe else {"dataset": "folder"}
     flat = Config().to_flat() | recipe | exact | unknown | given
     for part in parts.values():

@@ -42,6 +42,7 @@ def build_lggan(
             generator,
             discriminators,
             config.train.update_order,
+            joint_passes=not config.train.paper_exact,
             average=build_average(config),
             pool=_build_pool(config),
             discriminator_steps=config.train.discriminator_steps,

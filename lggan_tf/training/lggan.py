@@ -20,6 +20,7 @@ from lggan_tf.runs.weight_average import WeightAverage
 from lggan_tf.training import step_parts
 from lggan_tf.training.accumulated_step import accumulated_step
 from lggan_tf.training.callbacks.fit_check import FitCheck
+from lggan_tf.training.callbacks.joint_rate import JointRate
 from lggan_tf.training.guard import Guard
 from lggan_tf.training.image_pool import ImagePool
 from lggan_tf.training.step_metrics import accuracies, metric_names, weight_means
@@ -98,12 +99,17 @@ class LGGAN(keras.Model):
 
         Raises:
             ValueError: the objective has a perceptual term and there is no feature network, or
-                one of distillation and there is no teacher.
+                one of distillation and there is no teacher; an optimizer has `use_ema`.
         """
         optimizers = [
             keras.optimizers.get(optimizer)
             for optimizer in (generator_optimizer, discriminator_optimizer)
         ]
+        if any(getattr(o, "inner_optimizer", o).use_ema for o in optimizers):
+            raise ValueError(
+                "use_ema of an optimizer averages the weights of one network, and only at the end "
+                "of fit: leave it out, and give LGGAN average=WeightAverage(decay)"
+            )
         if self.generator.compute_dtype == "float16":
             optimizers = [with_loss_scale(optimizer) for optimizer in optimizers]
         own = {"jit_compile": False, "auto_scale_loss": False}
@@ -255,24 +261,31 @@ class LGGAN(keras.Model):
         return terms | own | {"g_total": total} | metrics
 
     def fit(self, *args, callbacks=(), **kwargs):
-        """`keras.Model.fit`.
+        """`keras.Model.fit`, of compact batches.
+
+        A callback that changes the learning rate changes that of all networks alike.
 
         Raises:
             FloatingPointError: at the end of an epoch with a loss or gradient that is not finite.
+            TypeError: labels or a picture are no integers (`Prepare.call`).
+            ValueError: the data have targets or weights beside the batch.
         """
-        return super().fit(*args, callbacks=[FitCheck(), *(callbacks or ())], **kwargs)
+        own = [FitCheck(), *(callbacks or ()), JointRate()]
+        return super().fit(*args, callbacks=own, **kwargs)
 
     def train_step(self, data):
         """`step`, with means over the epoch as Keras shows them."""
         # Of data of unknown length `fit` finds the end by a step without any: nothing may run then,
         # neither what counts nor what moves without looking at the batch.
-        with tf.control_dependencies(tf.nest.flatten(data)):
-            return self._track(self.step(data))
+        batch = _compact_batch(data)
+        with tf.control_dependencies(tf.nest.flatten(batch)):
+            return self._track(self.step(batch))
 
     def test_step(self, data):
         """The same terms and metrics without an update, all networks in inference mode."""
-        with tf.control_dependencies(tf.nest.flatten(data)):  # as in `train_step`
-            return self._track(self._judged(data))
+        batch = _compact_batch(data)
+        with tf.control_dependencies(tf.nest.flatten(batch)):  # as in `train_step`
+            return self._track(self._judged(batch))
 
     def _judged(self, data):
         """The terms and metrics of a batch, without an update."""
@@ -351,3 +364,14 @@ class LGGAN(keras.Model):
         own = {name: restore(config.pop(name)) for name in parts}
         views = config.pop("discriminators")
         return cls(**own, discriminators={view: restore(d) for view, d in views.items()}, **config)
+
+
+def _compact_batch(data) -> dict[str, tf.Tensor]:
+    """The batch in what Keras hands on, which may be a tuple with room for targets and weights."""
+    batch, target, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if target is not None or weights is not None or not isinstance(batch, dict):
+        raise ValueError(
+            "a batch of LGGAN is one dict (labels, image and what else the model takes): put the "
+            "photo into it as `image`, without targets and weights beside it"
+        )
+    return batch

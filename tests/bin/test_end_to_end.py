@@ -393,17 +393,19 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(run_dir, called
     ]
 
 
-def test_a_folder_of_source_photos_does_not_disturb_a_semantic_model(run_dir, data, called):
-    """The photos beside the data serve other models; this one has no input for them."""
-    shutil.copytree(data / "images", data / "sources")
-    code, _, err = called(
-        "lggan-generate",
-        f"--model={run_dir}",
-        f"--labels_dir={data / 'labels' / 'val'}",
-        f"--sources_dir={data / 'sources' / 'val'}",
-        "--output_dir=out",
-    )
-    assert (code, err) == (0, [])
+def test_photos_that_a_model_does_not_see_are_refused(run_dir, data, complaint, tmp_path):
+    given = [f"--model={run_dir}", "--output_dir=out"]
+    maps = f"--labels_dir={data / 'labels' / 'val'}"
+    idle = f"--sources_dir={data / 'images' / 'val'}"
+    said = complaint("lggan-generate", *given, maps, idle)
+    assert f"{idle} has no effect with this model: leave it out" in said
+    for name in ("sources_dir", "instances_dir"):
+        idle = f"--{name}={data / 'images' / 'val'}"
+        said = complaint("lggan-generate", *given, "--split=val", idle)
+        assert f"{idle} has no effect with --split=val" in said
+    said = complaint("lggan-generate", *given[:1], "--split=val", f"--output_dir={data}/labels/val")
+    assert "is inside of the data=" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_export_refuses(run_dir, complaint, tmp_path):

@@ -15,10 +15,11 @@ from lggan_tf.runs.build import (
     build_transform,
 )
 from lggan_tf.runs.schedule import EarlyDecay, LinearDecay
+from lggan_tf.training.build import build_lggan
 
 SMALL = {"filters": 4, "spade_hidden": 4, "residual_blocks": 1, "lambda_perceptual": 0.0}
 FIELDS = ("void_is_class", "local_classes", "bicubic_labels", "wrap_pixels", "l1_local_slip",
-          "early_decay")  # fmt: skip
+          "early_decay", "paper_exact")  # fmt: skip
 
 
 def configured(**settings):
@@ -71,6 +72,16 @@ def test_the_slip_is_the_objectives():
     slip = build_objective(configured(dataset="cityscapes", l1_local_slip=True), classes)
     assert slip.target_masks == (*range(27), 26, *range(28, 34))
     assert build_objective(configured(dataset="cityscapes"), classes).target_masks is None
+
+
+def test_the_rest_is_adams_epsilon_and_separate_passes():
+    classes = builtin_classes("town")
+    for exact in (False, True):
+        settings = {"paper_exact": exact, "global_generator": "resnet", "discriminator_filters": 4}
+        model = build_lggan(configured(**settings, image_height=32, image_width=32), classes, 1)
+        assert model.joint_passes != exact
+        for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
+            assert optimizer.corrected_epsilon == exact
 
 
 def test_the_early_decay_is_the_optimizers():
