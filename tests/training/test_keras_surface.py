@@ -30,6 +30,7 @@ class Batches(keras.utils.PyDataset):
         return (self.batch,)
 
 
+@pytest.mark.slow
 def test_every_kind_of_data_gives_the_same_terms(still):
     model, batch = still
     expected = {name: float(value) for name, value in model.step(batch).items()}
@@ -108,7 +109,9 @@ def test_a_callback_that_changes_the_rate_changes_both(plain, make_model, random
     )
     model.fit(data, epochs=2, callbacks=[halve, watch], shuffle=False, verbose=0)
     assert np.ravel(seen) == pytest.approx([5e-7, 2e-6, 2.5e-7, 1e-6])
-    plateau = keras.callbacks.ReduceLROnPlateau("g_total", factor=0.1, patience=1, min_delta=1e9)
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        "g_total", mode="min", factor=0.1, patience=1, min_delta=1e9
+    )
     model.fit(data, epochs=3, callbacks=[plateau], shuffle=False, verbose=0)
     now = rates_of(model)
     assert now[0] < 2.5e-7 and now[1] == pytest.approx(4 * now[0])
