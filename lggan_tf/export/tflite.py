@@ -1,8 +1,8 @@
 """TFLite files of a run's generator, for phones and other small devices.
 
 A file takes one label map of a fixed size (and the model's other inputs) as `serving_default` does
-and gives `image` `[1,H,W,3]` float32, in [-1, 1] before clipping. TFLite checks nothing at run
-time: a wrong id gives a wrong picture without a word. `lggan_tf.export.tflite_check` therefore
+and gives `image` `[1,H,W,3]` float32, in [-1, 1] before clipping. TFLite has no checks in words:
+at a wrong id its runtime ends with the index of an inner table. `lggan_tf.export.tflite_check`
 proves every file before it appears.
 """
 
@@ -179,7 +179,8 @@ def _metadata(
             *input_contract(graph)[:-1],
             f"Batch, height and width are {size}, fixed.",
             "image: float32 RGB in [-1, 1]; clip, then (image + 1) * 127.5 rounded is the pixel.",
-            "Nothing is checked at run time: an id out of range gives a wrong picture.",
+            "Nothing is checked in words at run time: at an id out of range LiteRT 2.3 ends with "
+            "'gather index out of bounds'.",
         ],
     }
     archive = io.BytesIO()

@@ -4,19 +4,20 @@
         picture = client.generate(Path("map.png").read_bytes(), model="town_semantic")
         found = client.predict("town_semantic", {"labels": labels})  # {"image": [B,H,W,3]}
 
-Needs Python and numpy alone.
+Needs Python, numpy and requests alone (the extra `serve` has it).
 """
 
 import base64
-import http.client
-import json
-import time
-import uuid
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
 import numpy as np
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
-_LONGEST_WAIT = 30.0
+# TensorFlow's names of types, where they are not numpy's.
+_DTYPES = {"float": "float32", "double": "float64", "half": "float16", "string": "object"}
 
 
 class ServerError(Exception):
@@ -34,43 +35,55 @@ class ServerError(Exception):
 
 
 class Client:
-    """Keeps one connection; for several threads make several clients.
+    """Keeps its connections, and makes a new one after any error; one client for each thread.
 
     Args:
         url: of the server, as `http://127.0.0.1:8501`.
         timeout: seconds to wait for the network.
-        retries: how often to try again when the server is full (429), after the time that it says.
+        retries: how often to try again when the server is full (429) or not ready (503), after
+            the time that it says, else after a time that doubles and is partly random. A drawing
+            changes nothing on the server, so it may be asked for again, and once more where its
+            answer breaks off or does not come in time.
     """
 
     def __init__(self, url: str, timeout: float = 60.0, retries: int = 3):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is no address like http://127.0.0.1:8501")
-        secure = parts.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        self._connection = kind(parts.hostname, parts.port, timeout=timeout)
-        self._prefix = parts.path.rstrip("/")
-        self._retries = retries
+        self._url, self._timeout = url.rstrip("/"), timeout
+        self._patient, self._once = requests.Session(), requests.Session()
+        again = Retry(
+            connect=0,
+            read=1,  # the server closes connections that are idle, also as a request sets out
+            status=retries,
+            status_forcelist=(429, 503),
+            allowed_methods=None,
+            backoff_factor=0.5,
+            backoff_jitter=0.5,
+            raise_on_status=False,
+        )
+        self._patient.mount(self._url, HTTPAdapter(max_retries=again))
 
     def __enter__(self) -> "Client":
         """Itself."""
         return self
 
     def __exit__(self, *_) -> None:
-        """Closes the connection."""
+        """Closes the connections."""
         self.close()
 
     def close(self) -> None:
-        """Closes the connection."""
-        self._connection.close()
+        """Closes the connections; a later request opens new ones."""
+        self._patient.close()
+        self._once.close()
 
     def status(self, model: str) -> list[dict]:
         """`version`, `state` and `status` of the model's versions."""
-        return json.loads(self.request("GET", _path(model)))["model_version_status"]
+        return self._json("GET", _path(model))["model_version_status"]
 
     def metadata(self, model: str, version: int | None = None) -> dict:
         """Signature name -> its inputs and outputs, as TensorFlow Serving describes them."""
-        answer = json.loads(self.request("GET", _path(model, version) + "/metadata"))
+        answer = self._json("GET", _path(model, version) + "/metadata")
         return answer["metadata"]["signature_def"]["signature_def"]
 
     def predict(
@@ -89,23 +102,23 @@ class Client:
             signature: which signature.
             version: which version; the newest by default.
 
+        Returns:
+            Arrays of the types that the model's metadata say; `bytes` are in arrays of objects.
+
         Raises:
             ServerError: what the server refuses.
+            requests.RequestException: no connection, or no answer in time.
         """
         body = {
             "signature_name": signature,
             "inputs": {name: _encode(value) for name, value in inputs.items()},
         }
-        answer = self.request(
-            "POST",
-            _path(model, version) + ":predict",
-            json.dumps(body).encode(),
-            {"Content-Type": "application/json"},
-        )
-        outputs = json.loads(answer)["outputs"]
-        if isinstance(outputs, dict) and outputs.keys() != {"b64"}:
-            return {name: _decode(value) for name, value in outputs.items()}
-        return _decode(outputs)
+        outputs = self._json("POST", _path(model, version) + ":predict", json=body)["outputs"]
+        described = self.metadata(model, version)[signature]["outputs"]
+        dtypes = {name: _dtype(of["dtype"]) for name, of in described.items()}
+        if len(dtypes) == 1:
+            return _decode(outputs, *dtypes.values())
+        return {name: _decode(value, dtypes[name]) for name, value in outputs.items()}
 
     def generate(
         self,
@@ -124,13 +137,16 @@ class Client:
 
         Raises:
             ServerError: what the server refuses.
+            requests.RequestException: no connection, or no answer in time.
         """
         query = {"model": model, "version": version}
         query = urlencode({name: value for name, value in query.items() if value is not None})
-        kind, body = "image/png", labels
-        if others:
-            kind, body = _multipart({"labels": labels} | others)
-        return self.request("POST", f"/generate?{query}", body, {"Content-Type": kind})
+        if not others:
+            png = {"Content-Type": "image/png"}
+            return self._ask("POST", f"/generate?{query}", data=labels, headers=png).content
+        files = {"labels": labels} | others
+        parts = {name: (f"{name}.png", data, "image/png") for name, data in files.items()}
+        return self._ask("POST", f"/generate?{query}", files=parts).content
 
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: dict | None = None
@@ -139,38 +155,31 @@ class Client:
 
         Raises:
             ServerError: a status from 400 on.
-            OSError, http.client.HTTPException: no connection.
+            requests.RequestException: no connection, or no answer in time.
         """
-        for left in range(self._retries, -1, -1):
-            status, answered, data = self.exchange(method, path, body, headers or {})
-            if status != 429 or not left:
-                break
-            time.sleep(min(_LONGEST_WAIT, float(answered.get("Retry-After", 1))))
-        if status >= 400:
-            raise ServerError(status, _sentence(data))
-        return data
+        return self._ask(method, path, data=body, headers=headers).content
 
     def exchange(
         self, method: str, path: str, body: bytes | None, headers: dict
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """One request as it is: status, headers and body of its answer.
 
         Raises:
-            OSError, http.client.HTTPException: no connection.
+            requests.RequestException: no connection, or no answer in time.
         """
-        path = self._prefix + path
-        used = self._connection.sock is not None
-        try:
-            self._connection.request(method, path, body, headers)
-            response = self._connection.getresponse()
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-            # The server closes connections that are idle, and this one may have been.
-            self._connection.close()
-            if not used:
-                raise
-            self._connection.request(method, path, body, headers)
-            response = self._connection.getresponse()
-        return response.status, response.headers, response.read()
+        answer = self._once.request(
+            method, self._url + path, data=body, headers=headers, timeout=self._timeout
+        )
+        return answer.status_code, answer.headers, answer.content
+
+    def _ask(self, method, path, **content) -> requests.Response:
+        answer = self._patient.request(method, self._url + path, timeout=self._timeout, **content)
+        if answer.status_code >= 400:
+            raise ServerError(answer.status_code, _sentence(answer))
+        return answer
+
+    def _json(self, method, path, **content) -> dict:
+        return self._ask(method, path, **content).json()
 
 
 def _path(model: str, version: int | None = None) -> str:
@@ -196,32 +205,22 @@ def _all_numbers(value) -> bool:
     return bool(value) and isinstance(value[0], int | float)
 
 
-def _decode(value) -> np.ndarray:
+def _dtype(name: str) -> str:
+    word = name.removeprefix("DT_").lower()
+    return _DTYPES.get(word, word)
+
+
+def _decode(value, dtype: str) -> np.ndarray:
     def plain(item):
         if isinstance(item, dict):
             return base64.b64decode(item["b64"])
         return [plain(part) for part in item] if isinstance(item, list) else item
 
-    first = value
-    while isinstance(first, list) and first:
-        first = first[0]
-    return np.array(plain(value), object) if isinstance(first, dict) else np.array(value)
+    return np.array(plain(value) if dtype == "object" else value, dtype)
 
 
-def _multipart(parts: dict[str, bytes]) -> tuple[str, bytes]:
-    boundary = uuid.uuid4().hex
-    body = b"".join(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}.png"\r\n'
-        "Content-Type: image/png\r\n\r\n".encode()
-        + data
-        + b"\r\n"
-        for name, data in parts.items()
-    )
-    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
-
-
-def _sentence(data: bytes) -> str:
+def _sentence(answer: requests.Response) -> str:
     try:
-        return json.loads(data)["error"]
+        return answer.json()["error"]
     except (ValueError, KeyError, TypeError):
-        return data[:200].decode("utf-8", "replace")
+        return answer.content[:200].decode("utf-8", "replace")

@@ -62,7 +62,13 @@ def test_draws_what_the_run_draws(runs, tmp_path, kind, quantize):
         name: {"shape": list(value.shape), "dtype": "uint8"} for name, value in batch.items()
     }
     assert contract["outputs"]["image"]["shape"] == [1, 32, 32, 3]
-    assert "Nothing is checked at run time" in contract["words"][-1]
+    words = "gather index out of bounds"
+    assert words in contract["words"][-1]
+    for label in (12, 255):
+        wrong = {name: value.numpy() for name, value in batch.items()}
+        wrong["labels"][0, 3, 4] = label
+        with pytest.raises(RuntimeError, match=words):
+            draw(**wrong)
 
 
 @pytest.mark.slow
