@@ -33,7 +33,7 @@ from lggan_tf.serving.observed import Observed, Record, answer_error, fault
 from lggan_tf.serving.predictor import Predictor
 from lggan_tf.serving.request_error import RequestError
 from lggan_tf.serving.settings import Settings
-from lggan_tf.serving.versions import Version, Versions
+from lggan_tf.serving.versions import Version, Versions, models_are_loading
 from lggan_tf.serving.warm_up import load_warm
 from lggan_tf.serving.watcher import Watcher
 
@@ -96,7 +96,7 @@ class Api:
         if self.app.stopping:
             raise RequestError(503, "the server is stopping")
         if not self._versions.scanned:
-            raise RequestError(503, "models are being loaded", {"Retry-After": "1"})
+            raise models_are_loading()
         if not self._versions.names:
             raise RequestError(503, "there is no model that could be loaded")
         return _json({"status": "ready", "models": self._versions.names})
@@ -167,6 +167,8 @@ class Api:
 
     async def _generate(self, request: Request) -> Response:
         query = request.query_params
+        if not query.get("model") and not self._versions.scanned:
+            raise models_are_loading()
         target = (
             generate.choose_model(query.get("model"), self._versions.names),
             _number(query.get("version")),

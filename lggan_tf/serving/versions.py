@@ -94,7 +94,7 @@ class Versions:
         """A version, by number, by label, or the newest; it stays loaded until the lease ends.
 
         Raises:
-            RequestError: 404, there is none.
+            RequestError: 404, there is none; 503, it may still be loading.
         """
         with self._lock:
             version = self._find(name, number, label)
@@ -110,7 +110,7 @@ class Versions:
         """What `GET /v1/models/NAME` says, newest version first.
 
         Raises:
-            RequestError: 404, neither loaded nor tried.
+            RequestError: 404, neither loaded nor tried; 503, its turn may still come.
         """
         with self._lock:
             versions = self._model(name)
@@ -118,7 +118,7 @@ class Versions:
                 number = self._number(name, label)
             if number is not None:
                 if number not in versions:
-                    raise RequestError(404, f"model {name} has no version {number}")
+                    raise self._absent(f"model {name} has no version {number}")
                 return [versions[number].status()]
             return [versions[n].status() for n in sorted(versions, reverse=True)]
 
@@ -227,15 +227,22 @@ class Versions:
             self._garbage = True
             log.info("version unloaded", extra={"model": version.model, "version": version.number})
 
+    def _absent(self, message: str, *asked_for: Version) -> RequestError:
+        """What a request for something gets that is not there, or not yet."""
+        coming = (State.START, State.LOADING)
+        if not self.scanned or any(version.state in coming for version in asked_for):
+            return models_are_loading()
+        return RequestError(404, message)
+
     def _model(self, name: str) -> dict[int, Version]:
         if name not in self._models:
-            raise RequestError(404, f"there is no model {name[:100]!r}")
+            raise self._absent(f"there is no model {name[:100]!r}")
         return self._models[name]
 
     def _number(self, name: str, label: str) -> int:
         labels = self._labels.get(name, {})
         if label not in labels:
-            raise RequestError(404, f"model {name} has no label {label[:100]!r}")
+            raise self._absent(f"model {name} has no label {label[:100]!r}")
         return labels[label]
 
     def _find(self, name: str, number: int | None, label: str | None) -> Version:
@@ -245,14 +252,19 @@ class Versions:
             number = self._number(name, label)
         if number is None:
             if not served:
-                raise RequestError(404, f"model {name} has no version that could be loaded")
+                message = f"model {name} has no version that could be loaded"
+                raise self._absent(message, *versions.values())
             return served[max(served)]
         if number not in served:
             have = ", ".join(map(str, served)) or "none"
-            raise RequestError(
-                404, f"version {number} of model {name} is not loaded; loaded are: {have}"
-            )
+            message = f"version {number} of model {name} is not loaded; loaded are: {have}"
+            raise self._absent(message, *(v for v in versions.values() if v.number == number))
         return served[number]
+
+
+def models_are_loading() -> RequestError:
+    """What a request gets before the first look through the folder has ended."""
+    return RequestError(503, "models are being loaded", {"Retry-After": "1"})
 
 
 def _served(versions: dict[int, Version]) -> list[Version]:

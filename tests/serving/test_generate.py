@@ -230,7 +230,15 @@ def test_health_and_readiness(start, tmp_path):
     assert answer.json() == {"error": "there is no model that could be loaded"}
     assert served.post("/generate", content=b"x").status_code == 404
     served.api._versions.scanned = False
-    assert served.get("/readyz").json() == {"error": "models are being loaded"}
+    for answer in (
+        served.get("/readyz"),
+        served.post("/generate", content=b"x"),
+        served.post("/generate?model=m", content=b"x"),
+        served.get("/v1/models/m"),
+        served.post("/v1/models/m:predict", json={"instances": []}),
+    ):
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json() == {"error": "models are being loaded"}
 
 
 def test_ready_with_models_and_not_when_stopping(start):

@@ -36,6 +36,12 @@ def served(versions, model="m", number=None, label=None):
         return version.number
 
 
+def refused(versions, model="m", number=None, label=None):
+    with pytest.raises(RequestError) as caught:
+        served(versions, model, number, label)
+    return caught.value.status
+
+
 @pytest.fixture
 def versions(tmp_path):
     return Versions(tmp_path, Loaded)
@@ -195,9 +201,40 @@ def test_requests_go_on_while_a_version_is_loaded(tmp_path):
     assert loading.wait(10)
     assert states(versions) == {2: "LOADING", 1: "AVAILABLE"}
     assert served(versions) == 1
+    assert refused(versions, number=2) == 503
+    assert [refused(versions, number=3), refused(versions, "other")] == [404, 404]
     go_on.set()
     scan.join()
     assert served(versions) == 2
+
+
+def test_what_may_still_be_loading_is_503_and_later_404(tmp_path):
+    """Before the first look has ended nobody knows what is missing."""
+    for model in ("a", "b"):
+        write(tmp_path, model, 1)
+    loading, go_on = threading.Event(), threading.Event()
+
+    def slow(path):
+        loading.set()
+        assert go_on.wait(10)
+        return Loaded(path)
+
+    versions = Versions(tmp_path, slow)
+    asked = [{}, {"number": 1}, {"number": 7}, {"label": "stable"}, {"model": "b"}, {"model": "c"}]
+    assert [refused(versions, **({"model": "a"} | own)) for own in asked] == [503] * 6
+    scan = threading.Thread(target=versions.scan)
+    scan.start()
+    assert loading.wait(10)
+    assert [refused(versions, **({"model": "a"} | own)) for own in asked] == [503] * 6
+    with pytest.raises(RequestError) as caught:
+        versions.status("b", None, None)
+    assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "1"})
+    go_on.set()
+    scan.join()
+    assert served(versions, "a") == served(versions, "b") == 1
+    assert [refused(versions, **({"model": "a"} | own)) for own in (*asked[2:4], asked[5])] == [
+        404
+    ] * 3
 
 
 def test_what_is_no_saved_model_is_reported_in_one_line(models_dir, tmp_path):
