@@ -30,8 +30,8 @@ def normalise(
         epsilon: see above.
 
     Returns:
-        The result, m and v. A gradient passes through the result alone. It is written out: it needs
-        the result and not what led to it, and takes half of the time.
+        The result, m and v. A gradient passes through the result alone. It is written out, as it
+        needs the result and nothing of what led to it.
     """
 
     @tf.custom_gradient

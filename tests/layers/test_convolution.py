@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -98,3 +99,17 @@ def test_transposed_doubles_sizes_that_the_graph_does_not_know(rng):
     graph = tf.function(layer.call, input_signature=[tf.TensorSpec([None, None, None, 3])])
     for height, width in ((1, 4), (7, 2)):
         assert graph(tf.zeros([2, height, width, 3])).shape == (2, 2 * height, 2 * width, 2)
+
+
+@pytest.mark.parametrize("layer", [PaddedConv2D, UpConv2D])
+def test_channels_are_last_whatever_keras_settings_say(layer, rng):
+    """A keras.json with `channels_first` is common where other networks want it."""
+    x = rng.normal(size=(1, 6, 8, 3)).astype("float32")
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        sizes = {"kernel_size": 3, "pad": 1} if layer is PaddedConv2D else {}
+        shape = layer(5, **sizes)(x).shape
+    finally:
+        keras.config.set_image_data_format(before)
+    assert tuple(shape) == ((1, 6, 8, 5) if layer is PaddedConv2D else (1, 12, 16, 5))
