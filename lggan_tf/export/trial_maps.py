@@ -28,7 +28,7 @@ def trial_maps(graph: DrawingGraph, height: int, width: int) -> dict[str, dict[s
         What each map is called -> the inputs of `serving_default` with a batch of one.
     """
     rng, classes = np.random.default_rng(0), graph.classes
-    ids = [label for label in range(classes.num_labels) if label not in classes.void_ids]
+    ids = [label for label in range(classes.num_labels) if label not in classes.void_ids] or [0]
     one, other = ids[0], ids[-1]
     cells = rng.choice(ids, size=(-(-height // CELL), -(-width // CELL)))
     squares = cells.repeat(CELL, axis=0).repeat(CELL, axis=1)[:height, :width]

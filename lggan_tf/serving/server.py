@@ -22,6 +22,7 @@ from lggan_tf.errors import UserError
 from lggan_tf.serving import logs
 from lggan_tf.serving.app import Api
 from lggan_tf.serving.settings import Settings
+from lggan_tf.serving.versions import MODEL_FILE
 
 log = logging.getLogger(__name__)
 _MOST_HEADER_BYTES = 64 << 10
@@ -76,7 +77,17 @@ def _check_folder(models_dir: Path) -> None:
             f"--models_dir={models_dir} is no folder; it holds NAME/VERSION/saved_model.pb, as "
             "lggan-export writes it"
         )
-    if any(p.name.isdecimal() and (p / "saved_model.pb").exists() for p in models_dir.iterdir()):
+    if (models_dir / "config.json").is_file():
+        raise UserError(
+            f"--models_dir={models_dir} is the folder of a run, whose models lggan-export puts "
+            f"into {models_dir / 'savedmodels'}; give that one"
+        )
+    if (models_dir / MODEL_FILE).is_file():
+        raise UserError(
+            f"--models_dir={models_dir} is a model itself; give the folder that holds "
+            f"NAME/VERSION/{MODEL_FILE}"
+        )
+    if any(p.name.isdecimal() and (p / MODEL_FILE).exists() for p in models_dir.iterdir()):
         raise UserError(
             f"--models_dir={models_dir} holds versions of one model; give the folder above it"
         )

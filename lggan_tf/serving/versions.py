@@ -21,6 +21,7 @@ from lggan_tf.serving.loaded_model import LoadedModel
 from lggan_tf.serving.request_error import RequestError
 
 log = logging.getLogger(__name__)
+MODEL_FILE = "saved_model.pb"
 _LARGEST = 2**63 - 1  # TensorFlow Serving's versions are int64
 
 
@@ -75,6 +76,7 @@ class Versions:
         self._models: dict[str, dict[int, Version]] = {}
         self._labels: dict[str, dict[str, int]] = {}
         self._garbage = False
+        self._told: set[Path] = set()
         self.scanned = False
 
     @property
@@ -145,6 +147,10 @@ class Versions:
 
     def _scan_model(self, name: str, folder: Path) -> None:
         found = _version_folders(folder)
+        for path, reason in _left_out(folder, found).items():
+            if path not in self._told:
+                self._told.add(path)
+                log.warning("folder left out", extra={"folder": path, "reason": reason})
         if not found and name not in self._models:
             return
         labels = self._read_labels(name, folder)
@@ -282,6 +288,19 @@ def _version_folders(folder: Path) -> dict[int, Path]:
         for p in folder.iterdir()
         if p.name.isascii() and p.name.isdecimal() and int(p.name) <= _LARGEST and p.is_dir()
     }
+
+
+def _left_out(folder: Path, versions: dict[int, Path]) -> dict[Path, str]:
+    """What somebody may have meant as a model and is none -> why."""
+    found = {}
+    if (folder / MODEL_FILE).is_file():
+        found[folder] = f"its {MODEL_FILE} belongs one folder down, into {folder.name}/1"
+    for path in folder.iterdir():
+        if path not in versions.values() and _holds_a_model(path) and (path / MODEL_FILE).is_file():
+            found[path] = "the folder of a version is named by a number, as 1: rename it"
+    if not found and not versions:
+        found[folder] = f"it holds no version, as {folder.name}/1/{MODEL_FILE}"
+    return found
 
 
 def _fingerprint(path: Path) -> frozenset:

@@ -91,7 +91,7 @@ def differences(found, exact):
 @pytest.mark.parametrize(
     ("settings", "training", "implementation"),
     [
-        pytest.param(SEMANTIC, False, "auto", id="semantic"),
+        pytest.param(SEMANTIC, False, "auto", id="semantic", marks=pytest.mark.slow),
         pytest.param(SEMANTIC, False, "dense", id="semantic_dense", marks=pytest.mark.slow),
         pytest.param(SEMANTIC, True, "dense", id="semantic_training", marks=pytest.mark.slow),
         pytest.param(CROSS_VIEW, False, "auto", id="cross_view"),

@@ -263,6 +263,8 @@ def test_the_load_test_prints_what_it_saw(served, tmp_path):
     ("flags", "words"),
     [
         (["--models_dir=nowhere"], "--models_dir=nowhere is no folder"),
+        (["--models_dir={models}/painter/3"], "is a model itself; give the folder that holds NAME"),
+        (["--models_dir={run}"], "is the folder of a run, whose models lggan-export puts"),
         (["--models_dir={models}/painter"], "holds versions of one model; give the folder above"),
         (["--models_dir={models}", "--port={port}"], "is in use; choose another with --port"),
         (["--models_dir={models}", "--host=256.1.1.1"], "check --host and --port"),
@@ -270,11 +272,12 @@ def test_the_load_test_prints_what_it_saw(served, tmp_path):
         (["--max_batch_size=0"], "max_batch_size"),
     ],
 )
-def test_what_it_cannot_start_with(served, models_dir, flags, words, capfd, monkeypatch):
+def test_what_it_cannot_start_with(served, models_dir, flags, words, capfd, monkeypatch, tmp_path):
     from lggan_tf.bin import runner, serve
 
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")  # or starting would set it
-    given = [flag.format(models=models_dir, port=served.port) for flag in flags]
+    (tmp_path / "config.json").touch()
+    given = [f.format(models=models_dir, port=served.port, run=tmp_path) for f in flags]
     with pytest.raises(SystemExit) as stopped:
         runner.run(serve.main, serve.define, ["lggan-serve", *given])
     assert stopped.value.code == 2

@@ -208,6 +208,27 @@ def test_requests_go_on_while_a_version_is_loaded(tmp_path):
     assert served(versions) == 2
 
 
+def test_folders_that_are_no_models_are_named_once(versions, tmp_path, caplog):
+    write(tmp_path, "right", 1)
+    for model, number in (("right", "v2"), ("wrong", "v1"), ("flat", "")):
+        write(tmp_path, model, number)
+    for ordinary in ("empty", "right/notes", ".hidden"):
+        (tmp_path / ordinary).mkdir()
+    for _ in range(2):
+        versions.scan()
+    told = {
+        str(line.folder.relative_to(tmp_path)): line.reason
+        for line in caplog.records
+        if line.message == "folder left out"
+    }
+    assert sum(line.message == "folder left out" for line in caplog.records) == len(told) == 4
+    assert "named by a number, as 1: rename it" in told["right/v2"]
+    assert "named by a number" in told["wrong/v1"]
+    assert told["flat"] == "its saved_model.pb belongs one folder down, into flat/1"
+    assert told["empty"] == "it holds no version, as empty/1/saved_model.pb"
+    assert versions.names == ["right"]
+
+
 def test_what_may_still_be_loading_is_503_and_later_404(tmp_path):
     """Before the first look has ended nobody knows what is missing."""
     for model in ("a", "b"):
