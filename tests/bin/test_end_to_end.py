@@ -393,7 +393,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(run_dir, called
     ]
 
 
-def test_photos_that_a_model_does_not_see_are_refused(run_dir, data, complaint, tmp_path):
+def test_photos_that_a_model_does_not_see_are_refused(run_dir, data, pristine, complaint, tmp_path):
     given = [f"--model={run_dir}", "--output_dir=out"]
     maps = f"--labels_dir={data / 'labels' / 'val'}"
     idle = f"--sources_dir={data / 'images' / 'val'}"
@@ -403,8 +403,10 @@ def test_photos_that_a_model_does_not_see_are_refused(run_dir, data, complaint, 
         idle = f"--{name}={data / 'images' / 'val'}"
         said = complaint("lggan-generate", *given, "--split=val", idle)
         assert f"{idle} has no effect with --split=val" in said
-    said = complaint("lggan-generate", *given[:1], "--split=val", f"--output_dir={data}/labels/val")
-    assert "is inside of the data=" in said
+    among = f"--output_dir={pristine}/new"
+    said = complaint("lggan-generate", *given[:1], "--split=val", among)
+    assert f"{among} is inside of the data={pristine}, whose files are read" in said
+    assert not (pristine / "new").exists()
     assert not (tmp_path / "out").exists()
 
 

@@ -290,6 +290,7 @@ def test_an_update_under_a_strategy_of_one_device(scaled):
         guard = Guard({"net": ("loss",)})
 
     def step(loss):
+        guard.begin_step()
         gradients = [optimizer.scale_loss(loss) * tf.constant([0.25, 0.5])]
         guard.update("net", optimizer, {"loss": loss}, gradients, [variable], 0.0)
 
