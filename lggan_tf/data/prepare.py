@@ -88,18 +88,7 @@ class Prepare(keras.layers.Layer):
             int32; `image` `[B,H,W,3]` float in [-1, 1] if the batch has one. With one-hot maps
             also `symbols` `[B,H,W]` int32, a number for each combination of `semantic`'s channels,
             and `symbol_values` `[number of symbols,S]`, those channels.
-
-        Raises:
-            TypeError: labels or a picture are no integers.
         """
-        for name, value in batch.items():
-            # Those scaled before would be scaled once more, to next to nothing.
-            if name != "edges" and not tf.as_dtype(value.dtype).is_integer:
-                raise TypeError(
-                    f"{name} is {tf.as_dtype(value.dtype).name}, but the compact batch holds "
-                    "integers: label ids, and pictures from 0 to 255 (uint8), which the model "
-                    "scales itself"
-                )
         labels = tf.cast(batch["labels"], "int32")
         prepared = {"local_labels": tf.gather(tf.constant(self.local_table, "int32"), labels)}
         for name in self.conditions:

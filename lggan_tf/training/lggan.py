@@ -21,6 +21,7 @@ from lggan_tf.training import step_parts
 from lggan_tf.training.accumulated_step import accumulated_step
 from lggan_tf.training.callbacks.fit_check import FitCheck
 from lggan_tf.training.callbacks.joint_rate import JointRate
+from lggan_tf.training.compact_batch import check_integers, compact_batch
 from lggan_tf.training.guard import Guard
 from lggan_tf.training.image_pool import ImagePool
 from lggan_tf.training.step_metrics import accuracies, metric_names, weight_means
@@ -211,6 +212,8 @@ class LGGAN(keras.Model):
 
     def call(self, batch, training=None):
         """The compact batch -> the generator's outputs (`Generator.call`)."""
+        if tf.executing_eagerly():
+            check_integers(batch)
         inputs = step_parts.networks_input(self.prepare(batch))
         return self.generator(inputs, training=True) if training else self._draw(inputs)
 
@@ -267,8 +270,7 @@ class LGGAN(keras.Model):
 
         Raises:
             FloatingPointError: at the end of an epoch with a loss or gradient that is not finite.
-            TypeError: labels or a picture are no integers (`Prepare.call`).
-            ValueError: the data have targets or weights beside the batch.
+            TypeError, ValueError: the data are no compact batches (`compact_batch`).
         """
         own = [FitCheck(), *(callbacks or ()), JointRate()]
         return super().fit(*args, callbacks=own, **kwargs)
@@ -277,15 +279,19 @@ class LGGAN(keras.Model):
         """`step`, with means over the epoch as Keras shows them."""
         # Of data of unknown length `fit` finds the end by a step without any: nothing may run then,
         # neither what counts nor what moves without looking at the batch.
-        batch = _compact_batch(data)
+        batch = compact_batch(data)
         with tf.control_dependencies(tf.nest.flatten(batch)):
             return self._track(self.step(batch))
 
     def test_step(self, data):
         """The same terms and metrics without an update, all networks in inference mode."""
-        batch = _compact_batch(data)
+        batch = compact_batch(data)
         with tf.control_dependencies(tf.nest.flatten(batch)):  # as in `train_step`
             return self._track(self._judged(batch))
+
+    def predict_step(self, data):
+        """The generator's outputs."""
+        return self(compact_batch(data), training=False)
 
     def _judged(self, data):
         """The terms and metrics of a batch, without an update."""
@@ -364,14 +370,3 @@ class LGGAN(keras.Model):
         own = {name: restore(config.pop(name)) for name in parts}
         views = config.pop("discriminators")
         return cls(**own, discriminators={view: restore(d) for view, d in views.items()}, **config)
-
-
-def _compact_batch(data) -> dict[str, tf.Tensor]:
-    """The batch in what Keras hands on, which may be a tuple with room for targets and weights."""
-    batch, target, weights = keras.utils.unpack_x_y_sample_weight(data)
-    if target is not None or weights is not None or not isinstance(batch, dict):
-        raise ValueError(
-            "a batch of LGGAN is one dict (labels, image and what else the model takes): put the "
-            "photo into it as `image`, without targets and weights beside it"
-        )
-    return batch

@@ -15,7 +15,7 @@ from lggan_tf.runs.checkpoint_files import CheckpointFiles
 KILLS = 20
 # 6 steps an epoch, 240 in all; a checkpoint at every second one.
 FLAGS = """
---image_height=32 --image_width=32 --filters=4 --spade_hidden=4 --residual_blocks=1
+--image_height=32 --image_width=32 --filters=4 --residual_blocks=1
 --global_generator=resnet --discriminator=patch --discriminator_filters=4 --discriminator_layers=3
 --initializer=normal --implementation=dense --lambda_perceptual=0 --town_places=12
 --global_batch_size=2 --epochs=20 --decay_epochs=20 --beta_1=0.5 --log_every=1 --sample_every=1000

@@ -80,6 +80,8 @@ def test_what_is_no_integer_is_refused(still, name, dtype):
     with pytest.raises(TypeError, match=words):
         model.fit(tf.data.Dataset.from_tensors(wrong), shuffle=False, verbose=0)
     with pytest.raises(TypeError, match=words):
+        model.predict(wrong, verbose=0)
+    with pytest.raises(TypeError, match=words):
         model(wrong)
 
 
