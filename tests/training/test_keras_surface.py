@@ -1,11 +1,14 @@
 """What Keras users hand to `fit` and its like: it works, or is refused in words."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from lggan_tf.runs.weight_average import WeightAverage
+from lggan_tf.training.callbacks.joint_rate import JointRate
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +120,23 @@ def test_a_callback_that_changes_the_rate_changes_both(plain, make_model, random
     model.fit(data, epochs=3, callbacks=[plateau], shuffle=False, verbose=0)
     now = rates_of(model)
     assert now[0] < 2.5e-7 and now[1] == pytest.approx(4 * now[0])
+
+
+def test_the_rates_under_a_strategy_keep_their_proportion():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        rates = [keras.optimizers.SGD(rate) for rate in (1e-2, 4e-2)]
+        for optimizer in rates:
+            optimizer.build([keras.Variable(1.0)])
+        follower = JointRate()
+        follower.set_model(
+            SimpleNamespace(generator_optimizer=rates[0], discriminator_optimizer=rates[1])
+        )
+        follower.on_train_begin()
+        rates[0].learning_rate = 5e-3
+        follower.on_epoch_begin(0)
+    found = [float(keras.ops.convert_to_numpy(optimizer.learning_rate)) for optimizer in rates]
+    assert found == pytest.approx([5e-3, 2e-2])
 
 
 def test_a_changed_rate_beside_a_schedule_is_refused(plain, make_model, random_batch, classes):

@@ -45,4 +45,5 @@ class JointRate(keras.callbacks.Callback):
         inner = getattr(optimizer, "inner_optimizer", optimizer)
         if isinstance(inner._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
             return None
-        return float(inner.learning_rate)
+        # Under a strategy a variable is no number to `float`.
+        return float(keras.ops.convert_to_numpy(inner.learning_rate))
